@@ -1,0 +1,88 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// `MIF_EMBEDDED=1` builds the agent, and only the agent, as Embedded Swift: the static gateway file.
+/// Tests, the command line and the client library are ordinary Swift and are left out there.
+let embedded = Context.environment["MIF_EMBEDDED"] != nil
+
+let language: [SwiftSetting] = [
+  .strictMemorySafety(),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableExperimentalFeature("Lifetimes"),
+  .treatAllWarnings(as: .error),
+]
+
+/// What the agent links.
+let agent: [SwiftSetting] =
+  language
+  + (embedded ? [.enableExperimentalFeature("Embedded"), .unsafeFlags(["-wmo"])] : [])
+
+let linux: [CSetting] = [.define("_GNU_SOURCE")]
+
+var products: [Product] = [.executable(name: "mifd", targets: ["mifd"])]
+
+// In the order of a packet's life: a target imports only targets above it.
+var targets: [Target] = [
+  .target(name: "CLinux", cSettings: linux),
+  .systemLibrary(name: "CNetlink", pkgConfig: "libnl-route-3.0", providers: [.apt(["libnl-route-3-dev"])]),
+  .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
+
+  .target(name: "Wire", swiftSettings: agent),
+  .target(name: "Messages", dependencies: ["Wire"], swiftSettings: agent),
+  .target(name: "Provisioning", dependencies: ["Wire", "Messages"], swiftSettings: agent),
+  .target(name: "Platform", dependencies: ["CLinux"], cSettings: linux, swiftSettings: agent),
+  .target(
+    name: "Capture",
+    dependencies: [
+      "CLinux", "Platform", "Wire", .target(name: "CPcap", condition: .when(traits: ["Pcap"])),
+    ],
+    cSettings: linux, swiftSettings: agent),
+  .target(
+    name: "Kernel", dependencies: ["CLinux", "CNetlink", "Platform", "Wire", "Provisioning"],
+    cSettings: linux, swiftSettings: agent),
+  .target(
+    name: "Subscribers", dependencies: ["CLinux", "Platform", "Wire", "Messages", "Provisioning"],
+    cSettings: linux, swiftSettings: agent),
+  .executableTarget(
+    name: "mifd",
+    dependencies: ["CLinux", "Platform", "Wire", "Messages", "Provisioning", "Capture", "Kernel", "Subscribers"],
+    cSettings: linux, swiftSettings: agent,
+    linkerSettings: embedded ? [.linkedLibrary("m")] : []),
+]
+
+var dependencies: [Package.Dependency] = []
+
+if !embedded {
+  products += [
+    .executable(name: "mifctl", targets: ["mifctl"]),
+    .library(name: "MIF", targets: ["MIF"]),
+  ]
+  dependencies = [.package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")]
+  targets += [
+    .target(name: "MIF", dependencies: ["CLinux", "Wire", "Messages"], cSettings: linux, swiftSettings: language),
+    .executableTarget(
+      name: "mifctl",
+      dependencies: ["MIF", "Wire", "Messages", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      swiftSettings: language),
+  ]
+  targets += [
+    .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: language),
+    .testTarget(name: "MessagesTests", dependencies: ["Messages", "Wire"], swiftSettings: language),
+    .testTarget(
+      name: "ProvisioningTests", dependencies: ["Provisioning", "Messages", "Wire"], swiftSettings: language),
+  ]
+}
+
+let package = Package(
+  name: "mifd",
+  products: products,
+  traits: [
+    .trait(name: "Pcap", description: "Capture files through libpcap: mifd --replay."),
+    .default(enabledTraits: ["Pcap"]),
+  ],
+  dependencies: dependencies,
+  targets: targets,
+  swiftLanguageModes: [.v6]
+)

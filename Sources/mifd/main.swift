@@ -1,0 +1,4 @@
+import CLinux
+import Kernel
+import Provisioning
+import Wire
