@@ -17,7 +17,11 @@ let language: [SwiftSetting] = [
 /// What the agent links.
 let agent: [SwiftSetting] =
   language
-  + (embedded ? [.enableExperimentalFeature("Embedded"), .unsafeFlags(["-wmo"])] : [])
+  + (embedded
+    ? [
+      .enableExperimentalFeature("Embedded"), .enableExperimentalFeature("DeferredCodeGen"),
+      .unsafeFlags(["-wmo", "-Xfrontend", "-function-sections"]),
+    ] : [])
 
 let linux: [CSetting] = [.define("_GNU_SOURCE")]
 
@@ -26,7 +30,7 @@ var products: [Product] = [.executable(name: "mifd", targets: ["mifd"])]
 // In the order of a packet's life: a target imports only targets above it.
 var targets: [Target] = [
   .target(name: "CLinux", cSettings: linux),
-  .systemLibrary(name: "CNetlink", pkgConfig: "libnl-route-3.0", providers: [.apt(["libnl-route-3-dev"])]),
+  .systemLibrary(name: "CNetlink", pkgConfig: "libnl-3.0", providers: [.apt(["libnl-3-dev"])]),
   .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
 
   .target(name: "Wire", swiftSettings: agent),
@@ -45,9 +49,12 @@ var targets: [Target] = [
   .target(
     name: "Subscribers", dependencies: ["CLinux", "Platform", "Wire", "Messages", "Provisioning"],
     cSettings: linux, swiftSettings: agent),
+  .target(
+    name: "Agent",
+    dependencies: ["Platform", "Wire", "Messages", "Provisioning", "Capture", "Kernel", "Subscribers"],
+    cSettings: linux, swiftSettings: agent),
   .executableTarget(
-    name: "mifd",
-    dependencies: ["CLinux", "Platform", "Wire", "Messages", "Provisioning", "Capture", "Kernel", "Subscribers"],
+    name: "mifd", dependencies: ["Agent", "Platform"],
     cSettings: linux, swiftSettings: agent,
     linkerSettings: embedded ? [.linkedLibrary("m")] : []),
 ]
@@ -64,14 +71,34 @@ if !embedded {
     .target(name: "MIF", dependencies: ["CLinux", "Wire", "Messages"], cSettings: linux, swiftSettings: language),
     .executableTarget(
       name: "mifctl",
-      dependencies: ["MIF", "Wire", "Messages", .product(name: "ArgumentParser", package: "swift-argument-parser")],
-      swiftSettings: language),
+      dependencies: ["CLinux", "MIF", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      cSettings: linux, swiftSettings: language),
   ]
   targets += [
-    .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: language),
+    .target(
+      name: "PacketBuilders", dependencies: ["Wire"], path: "Tests/PacketBuilders", swiftSettings: language),
+    .testTarget(name: "WireTests", dependencies: ["PacketBuilders", "Wire"], swiftSettings: language),
     .testTarget(name: "MessagesTests", dependencies: ["Messages", "Wire"], swiftSettings: language),
     .testTarget(
-      name: "ProvisioningTests", dependencies: ["Provisioning", "Messages", "Wire"], swiftSettings: language),
+      name: "MIFTests", dependencies: ["CLinux", "MIF", "Messages", "Wire", "mifctl"], cSettings: linux,
+      swiftSettings: language),
+    .testTarget(
+      name: "ProvisioningTests", dependencies: ["PacketBuilders", "Provisioning", "Messages", "Wire"],
+      swiftSettings: language),
+    .testTarget(
+      name: "PlatformTests", dependencies: ["Platform", "CLinux"], cSettings: linux, swiftSettings: language),
+    .testTarget(
+      name: "CaptureTests", dependencies: ["Capture", "Platform", "Wire", "CLinux"], cSettings: linux,
+      swiftSettings: language),
+    .testTarget(
+      name: "SubscribersTests", dependencies: ["Subscribers", "Platform", "Provisioning", "Messages", "Wire"],
+      cSettings: linux, swiftSettings: language),
+    .testTarget(
+      name: "AgentTests", dependencies: ["Agent", "Provisioning", "Subscribers"], cSettings: linux,
+      swiftSettings: language),
+    .testTarget(
+      name: "KernelTests", dependencies: ["CLinux", "CNetlink", "Kernel", "Provisioning", "Messages", "Wire"],
+      cSettings: linux, swiftSettings: language),
   ]
 }
 

@@ -1,0 +1,154 @@
+/// A DHCPv4 message (RFC 2131, 2) whose options end where they say, with a message type that suits its direction; an
+/// OFFER, ACK or NAK with a server identifier. Whether it answers this host (xid, chaddr) is for the state to know.
+package struct DHCPv4Message: ~Escapable {
+  enum Field {
+    static let operation = 0
+    static let hardwareType = 1
+    static let hardwareLength = 2
+    static let transaction = 4
+    static let seconds = 8
+    static let flags = 10
+    static let clientAddress = 12
+    static let yourAddress = 16
+    static let nextServerAddress = 20
+    static let relayAddress = 24
+    static let hardwareAddress = 28
+    static let hardwareAddressLength = 16
+    static let serverName = 44
+    static let file = 108
+    static let cookie = 236
+    static let options = 240
+  }
+
+  /// RFC 2131, 3: 99, 130, 83, 99.
+  private static let cookie: UInt32 = 0x6382_5363
+
+  /// UDP ports (RFC 2131, 4.1).
+  static let clientPort: UInt16 = 68
+  static let serverPort: UInt16 = 67
+
+  /// The messages that configure clients or ask for it (RFC 2132, 9.6).
+  package enum Kind: UInt8, Hashable, Sendable, CaseIterable {
+    case discover = 1
+    case offer = 2
+    case request = 3
+    case decline = 4
+    case ack = 5
+    case nak = 6
+    case release = 7
+    case inform = 8
+
+    var isFromServer: Bool {
+      switch self {
+      case .offer, .ack, .nak: true
+      case .discover, .request, .decline, .release, .inform: false
+      }
+    }
+  }
+
+  /// Addresses of the IP header.
+  package let source: IPv4Address
+  package let destination: IPv4Address
+  package let kind: Kind
+  private let message: RawSpan
+  /// Option overload (RFC 2132, 9.3): 1 for file, 2 for sname, 3 for both.
+  private let overload: UInt8
+
+  @_lifetime(copy message)
+  init(_ message: RawSpan, source: IPv4Address, destination: IPv4Address, isToClient: Bool) throws(Refusal) {
+    guard message.byteCount >= Field.options else { throw .dhcpv4Length }
+    // BOOTREPLY to clients, BOOTREQUEST from them.
+    guard message.u8(Field.operation) == (isToClient ? 2 : 1) else { throw .dhcpv4Operation }
+    guard Int(message.u8(Field.hardwareLength)) <= Field.hardwareAddressLength else { throw .dhcpv4HardwareLength }
+    guard message.u32(Field.cookie) == DHCPv4Message.cookie else { throw .dhcpv4Cookie }
+
+    // The first walk finds the overload, which only the options field itself may hold.
+    var overload: UInt8 = 0
+    var cursor = DHCPv4OptionCursor(message, from: Field.options, to: message.byteCount)
+    while let option = try cursor.next() {
+      if option.code == DHCPv4Option.overload, option.length == 1, message.u8(option.offset) <= 3 {
+        overload = message.u8(option.offset)
+      }
+    }
+    if overload & 1 != 0 {
+      cursor = DHCPv4OptionCursor(message, from: Field.file, to: Field.cookie)
+      while try cursor.next() != nil {}
+    }
+    if overload & 2 != 0 {
+      cursor = DHCPv4OptionCursor(message, from: Field.serverName, to: Field.file)
+      while try cursor.next() != nil {}
+    }
+    self.message = message
+    self.overload = overload
+    self.source = source
+    self.destination = destination
+
+    guard let type = DHCPv4Message.gather(DHCPv4Option.messageType, message, overload), type.count == 1,
+      let kind = Kind(rawValue: type[0]), kind.isFromServer == isToClient
+    else { throw .dhcpv4MessageType }
+    self.kind = kind
+    // RFC 2131, table 3.
+    if kind.isFromServer {
+      guard let server = DHCPv4Message.gather(DHCPv4Option.serverIdentifier, message, overload), server.count == 4
+      else { throw .dhcpv4ServerIdentifier }
+    }
+  }
+
+  /// True for what goes to a client (UDP port 68), false for a client's own request (port 67).
+  package var isToClient: Bool { kind.isFromServer }
+
+  /// The message, from `op` on.
+  package var bytes: RawSpan {
+    @_lifetime(copy self) get { message }
+  }
+
+  // RFC 2131, 2, table 1.
+  package var transaction: UInt32 { message.u32(Field.transaction) }
+  package var hardwareType: UInt8 { message.u8(Field.hardwareType) }
+  /// Seconds since the client began.
+  package var seconds: UInt16 { message.u16(Field.seconds) }
+  package var flags: UInt16 { message.u16(Field.flags) }
+  /// chaddr, `hlen` bytes of it.
+  package var hardwareAddress: RawSpan {
+    @_lifetime(copy self) get {
+      message.slice(Field.hardwareAddress, Int(message.u8(Field.hardwareLength)))
+    }
+  }
+  /// ciaddr.
+  package var clientAddress: IPv4Address { message.ipv4(Field.clientAddress) }
+  /// yiaddr: what the client gets.
+  package var yourAddress: IPv4Address { message.ipv4(Field.yourAddress) }
+  /// siaddr.
+  package var nextServerAddress: IPv4Address { message.ipv4(Field.nextServerAddress) }
+  /// giaddr.
+  package var relayAddress: IPv4Address { message.ipv4(Field.relayAddress) }
+
+  /// An option's whole value, nil where it is absent or in more than 16 pieces. Of known options prefer the getters,
+  /// which check.
+  @_lifetime(copy self)
+  package func option(_ code: UInt8) -> OptionBytes? {
+    DHCPv4Message.gather(code, message, overload)
+  }
+
+  /// Whether an option is there, be it malformed.
+  package func contains(_ code: UInt8) -> Bool {
+    var walk = DHCPv4OptionWalk(message, overload: overload)
+    while let option = walk.next() {
+      if option.code == code { return true }
+    }
+    return false
+  }
+
+  @_lifetime(copy message)
+  private static func gather(_ code: UInt8, _ message: RawSpan, _ overload: UInt8) -> OptionBytes? {
+    var bytes = OptionBytes(in: message)
+    var isPresent = false
+    var walk = DHCPv4OptionWalk(message, overload: overload)
+    while let option = walk.next() {
+      guard option.code == code else { continue }
+      isPresent = true
+      guard bytes.append(segment: option.offset, length: option.length) else { return nil }
+    }
+    return isPresent ? bytes : nil
+  }
+}

@@ -1,0 +1,335 @@
+/// Numbers of DHCPv4 options (IANA; RFC 2132 where nothing else is said).
+package enum DHCPv4Option {
+  static let pad: UInt8 = 0
+  package static let subnetMask: UInt8 = 1
+  package static let routers: UInt8 = 3
+  package static let domainNameServers: UInt8 = 6
+  package static let hostName: UInt8 = 12
+  package static let domainName: UInt8 = 15
+  package static let interfaceMTU: UInt8 = 26
+  package static let staticRoutes: UInt8 = 33
+  package static let ntpServers: UInt8 = 42
+  package static let leaseTime: UInt8 = 51
+  package static let overload: UInt8 = 52
+  package static let messageType: UInt8 = 53
+  package static let serverIdentifier: UInt8 = 54
+  package static let renewalTime: UInt8 = 58
+  package static let rebindingTime: UInt8 = 59
+  /// RFC 4833.
+  package static let posixTimeZone: UInt8 = 100
+  package static let timeZoneName: UInt8 = 101
+  /// RFC 8925.
+  package static let ipv6OnlyPreferred: UInt8 = 108
+  /// RFC 8910.
+  package static let captivePortal: UInt8 = 114
+  /// RFC 3397.
+  package static let domainSearch: UInt8 = 119
+  /// RFC 3442.
+  package static let classlessRoutes: UInt8 = 121
+  /// RFC 9463.
+  package static let encryptedDNS: UInt8 = 162
+  static let end: UInt8 = 255
+
+  /// What the getters of `DHCPv4Message` read, in the order in which faults are told.
+  static let firstKnown = subnetMask
+  static let lastKnown = encryptedDNS
+}
+
+/// One place of an option in a message: code, and where its bytes are.
+struct DHCPv4OptionPlace {
+  var code: UInt8
+  var offset: Int
+  var length: Int
+}
+
+/// The options of one field of a message: up to the end option, or to the field's end where a sender forgot it.
+struct DHCPv4OptionCursor: ~Escapable {
+  private let message: RawSpan
+  private var offset: Int
+  private let end: Int
+
+  /// From `offset` to `end`, both inside of the message.
+  @_lifetime(copy message)
+  init(_ message: RawSpan, from offset: Int, to end: Int) {
+    self.message = message
+    self.offset = offset
+    self.end = end
+  }
+
+  mutating func next() throws(Refusal) -> DHCPv4OptionPlace? {
+    while offset < end {
+      let code = message.u8(offset)
+      offset += 1
+      if code == DHCPv4Option.pad { continue }
+      if code == DHCPv4Option.end { break }
+      guard offset < end else { throw .dhcpv4OptionOverrun }
+      let length = Int(message.u8(offset))
+      guard length < end - offset else { throw .dhcpv4OptionOverrun }
+      let place = DHCPv4OptionPlace(code: code, offset: offset + 1, length: length)
+      offset += 1 + length
+      return place
+    }
+    offset = end
+    return nil
+  }
+}
+
+/// The options of all fields of a checked message, in the order options, file, sname (RFC 2131, 4.1).
+struct DHCPv4OptionWalk: ~Escapable {
+  private typealias Field = DHCPv4Message.Field
+
+  private let message: RawSpan
+  private var cursor: DHCPv4OptionCursor
+  /// Bit 0: file is still to be read, bit 1: sname.
+  private var pending: UInt8
+
+  @_lifetime(copy message)
+  init(_ message: RawSpan, overload: UInt8) {
+    self.message = message
+    cursor = DHCPv4OptionCursor(message, from: Field.options, to: message.byteCount)
+    pending = overload
+  }
+
+  mutating func next() -> DHCPv4OptionPlace? {
+    while true {
+      // The message's options were all found to fit when it was decoded.
+      if let place = try? cursor.next() { return place }
+      if pending & 1 != 0 {
+        cursor = DHCPv4OptionCursor(message, from: Field.file, to: Field.cookie)
+        pending &= ~1
+      } else if pending & 2 != 0 {
+        cursor = DHCPv4OptionCursor(message, from: Field.serverName, to: Field.file)
+        pending &= ~2
+      } else {
+        return nil
+      }
+    }
+  }
+}
+
+/// The values of known options. A getter is nil where the option is absent, and where it is malformed, which `faults`
+/// tells apart.
+extension DHCPv4Message {
+  // RFC 2132.
+  package var serverIdentifier: IPv4Address? { address(DHCPv4Option.serverIdentifier) }
+  /// Seconds, 0xFFFFFFFF for ever (9.2). An ACK to an INFORM has none.
+  package var leaseTime: UInt32? { seconds(DHCPv4Option.leaseTime) }
+  /// T1 in seconds (9.11).
+  package var renewalTime: UInt32? { seconds(DHCPv4Option.renewalTime) }
+  /// T2 in seconds (9.12).
+  package var rebindingTime: UInt32? { seconds(DHCPv4Option.rebindingTime) }
+  /// Leading ones of the subnet mask (3.3), 0 to 32.
+  package var prefixLength: UInt8? {
+    guard let bytes = wellFormed(DHCPv4Option.subnetMask) else { return nil }
+    return UInt8(bytes.u32(0).nonzeroBitCount)
+  }
+  /// Bytes, 68 or more (5.1).
+  package var interfaceMTU: UInt16? {
+    guard let bytes = wellFormed(DHCPv4Option.interfaceMTU) else { return nil }
+    return bytes.u16(0)
+  }
+  /// In order of preference (3.5); to be ignored where there are `classlessRoutes`.
+  package var routers: IPv4AddressList? {
+    @_lifetime(copy self) get { addresses(DHCPv4Option.routers) }
+  }
+  package var domainNameServers: IPv4AddressList? {
+    @_lifetime(copy self) get { addresses(DHCPv4Option.domainNameServers) }
+  }
+  package var ntpServers: IPv4AddressList? {
+    @_lifetime(copy self) get { addresses(DHCPv4Option.ntpServers) }
+  }
+  /// Letters, digits, hyphens, underscores and dots; without a final dot or zeros (3.17).
+  package var domainName: OptionBytes? {
+    @_lifetime(copy self) get { text(DHCPv4Option.domainName) }
+  }
+  /// As `domainName` (3.14).
+  package var hostName: OptionBytes? {
+    @_lifetime(copy self) get { text(DHCPv4Option.hostName) }
+  }
+  /// A POSIX TZ string in visible ASCII (RFC 4833, 2).
+  package var posixTimeZone: OptionBytes? {
+    @_lifetime(copy self) get { text(DHCPv4Option.posixTimeZone) }
+  }
+  /// A name of the time zone database (RFC 4833, 2).
+  package var timeZoneName: OptionBytes? {
+    @_lifetime(copy self) get { text(DHCPv4Option.timeZoneName) }
+  }
+  /// Static routes by classes; to be ignored where there are `classlessRoutes` (RFC 3442).
+  package var staticRoutes: IPv4Routes? {
+    @_lifetime(copy self) get {
+      guard let bytes = wellFormed(DHCPv4Option.staticRoutes) else { return nil }
+      return IPv4Routes(bytes, isClassless: false)
+    }
+  }
+  package var classlessRoutes: IPv4Routes? {
+    @_lifetime(copy self) get {
+      guard let bytes = wellFormed(DHCPv4Option.classlessRoutes) else { return nil }
+      return IPv4Routes(bytes, isClassless: true)
+    }
+  }
+  package var domainSearch: DHCPv4SearchList? {
+    @_lifetime(copy self) get {
+      guard let bytes = wellFormed(DHCPv4Option.domainSearch) else { return nil }
+      return DHCPv4SearchList(bytes)
+    }
+  }
+  /// The captive portal API's URI in visible ASCII (RFC 8910, 2.1).
+  package var captivePortal: OptionBytes? {
+    @_lifetime(copy self) get { text(DHCPv4Option.captivePortal) }
+  }
+  /// Seconds for which a client that can live without IPv4 should (RFC 8925, 3.1).
+  package var ipv6OnlyWait: UInt32? { seconds(DHCPv4Option.ipv6OnlyPreferred) }
+  package var encryptedDNS: DHCPv4EncryptedDNSList? {
+    @_lifetime(copy self) get {
+      guard let bytes = wellFormed(DHCPv4Option.encryptedDNS) else { return nil }
+      return DHCPv4EncryptedDNSList(bytes)
+    }
+  }
+
+  /// The known options that must be ignored, and why.
+  package var faults: DHCPv4Faults {
+    @_lifetime(copy self) get { DHCPv4Faults(self) }
+  }
+
+  private func address(_ code: UInt8) -> IPv4Address? {
+    guard let bytes = wellFormed(code) else { return nil }
+    return bytes.ipv4(0)
+  }
+
+  private func seconds(_ code: UInt8) -> UInt32? {
+    guard let bytes = wellFormed(code) else { return nil }
+    return bytes.u32(0)
+  }
+
+  @_lifetime(copy self)
+  private func addresses(_ code: UInt8) -> IPv4AddressList? {
+    guard let bytes = wellFormed(code) else { return nil }
+    return IPv4AddressList(bytes)
+  }
+
+  @_lifetime(copy self)
+  private func text(_ code: UInt8) -> OptionBytes? {
+    guard let bytes = wellFormed(code) else { return nil }
+    return DHCPv4Rule.trimmed(bytes)
+  }
+
+  @_lifetime(copy self)
+  private func wellFormed(_ code: UInt8) -> OptionBytes? {
+    guard let bytes = option(code), DHCPv4Rule.fault(code, bytes) == nil else { return nil }
+    return bytes
+  }
+
+  /// Why the option must be ignored; nil where it is absent or good.
+  package func fault(_ code: UInt8) -> Refusal? {
+    guard let bytes = option(code) else { return contains(code) ? .dhcpv4OptionSegments : nil }
+    return DHCPv4Rule.fault(code, bytes)
+  }
+}
+
+/// The malformed known options of a message, by number.
+package struct DHCPv4Faults: ~Escapable {
+  private let message: DHCPv4Message
+  private var code = UInt16(DHCPv4Option.firstKnown)
+
+  @_lifetime(copy message)
+  init(_ message: DHCPv4Message) { self.message = message }
+
+  package mutating func next() -> (code: UInt8, reason: Refusal)? {
+    while code <= UInt16(DHCPv4Option.lastKnown) {
+      let current = UInt8(code)
+      code += 1
+      if DHCPv4Rule.isKnown(current), let reason = message.fault(current) { return (current, reason) }
+    }
+    return nil
+  }
+}
+
+/// What makes an option's value good (RFC 2132 and the documents at `DHCPv4Option`).
+enum DHCPv4Rule {
+  static func isKnown(_ code: UInt8) -> Bool {
+    switch code {
+    case DHCPv4Option.subnetMask, DHCPv4Option.routers, DHCPv4Option.domainNameServers, DHCPv4Option.hostName,
+      DHCPv4Option.domainName, DHCPv4Option.interfaceMTU, DHCPv4Option.staticRoutes, DHCPv4Option.ntpServers,
+      DHCPv4Option.leaseTime, DHCPv4Option.overload, DHCPv4Option.renewalTime, DHCPv4Option.rebindingTime,
+      DHCPv4Option.serverIdentifier, DHCPv4Option.posixTimeZone, DHCPv4Option.timeZoneName,
+      DHCPv4Option.ipv6OnlyPreferred, DHCPv4Option.captivePortal, DHCPv4Option.domainSearch,
+      DHCPv4Option.classlessRoutes, DHCPv4Option.encryptedDNS:
+      true
+    default: false
+    }
+  }
+
+  static func fault(_ code: UInt8, _ bytes: OptionBytes) -> Refusal? {
+    switch code {
+    case DHCPv4Option.subnetMask:
+      guard bytes.count == 4 else { return .dhcpv4OptionLength }
+      // Ones, then zeros.
+      let zeros = ~bytes.u32(0)
+      return zeros & (zeros &+ 1) == 0 ? nil : .dhcpv4OptionValue
+    case DHCPv4Option.routers, DHCPv4Option.domainNameServers, DHCPv4Option.ntpServers:
+      return IPv4AddressList(bytes) == nil ? .dhcpv4OptionLength : nil
+    case DHCPv4Option.hostName, DHCPv4Option.domainName:
+      return nameFault(trimmed(bytes))
+    case DHCPv4Option.interfaceMTU:
+      guard bytes.count == 2 else { return .dhcpv4OptionLength }
+      return bytes.u16(0) >= 68 ? nil : .dhcpv4OptionValue
+    case DHCPv4Option.staticRoutes:
+      guard bytes.count > 0, bytes.count % 8 == 0 else { return .dhcpv4OptionLength }
+      return IPv4Routes(bytes, isClassless: false) == nil ? .dhcpv4OptionValue : nil
+    case DHCPv4Option.leaseTime, DHCPv4Option.serverIdentifier, DHCPv4Option.renewalTime,
+      DHCPv4Option.rebindingTime, DHCPv4Option.ipv6OnlyPreferred:
+      return bytes.count == 4 ? nil : .dhcpv4OptionLength
+    case DHCPv4Option.overload:
+      guard bytes.count == 1 else { return .dhcpv4OptionLength }
+      return bytes[0] >= 1 && bytes[0] <= 3 ? nil : .dhcpv4OptionValue
+    case DHCPv4Option.posixTimeZone, DHCPv4Option.timeZoneName, DHCPv4Option.captivePortal:
+      return textFault(trimmed(bytes))
+    case DHCPv4Option.domainSearch:
+      guard bytes.count > 0 else { return .dhcpv4OptionLength }
+      return DHCPv4SearchList(bytes) == nil ? .dhcpv4OptionValue : nil
+    case DHCPv4Option.classlessRoutes:
+      // The shortest is a default route: a width of 0 and a router.
+      guard bytes.count >= 5 else { return .dhcpv4OptionLength }
+      return IPv4Routes(bytes, isClassless: true) == nil ? .dhcpv4OptionValue : nil
+    case DHCPv4Option.encryptedDNS:
+      guard bytes.count > 0 else { return .dhcpv4OptionLength }
+      return DHCPv4EncryptedDNSList(bytes) == nil ? .dhcpv4OptionValue : nil
+    default:
+      return nil
+    }
+  }
+
+  /// Without zeros and one dot at the end.
+  @_lifetime(copy bytes)
+  static func trimmed(_ bytes: OptionBytes) -> OptionBytes {
+    let text = bytes.withoutFinalZeros
+    return text.count > 1 && text[text.count - 1] == UInt8(ascii: ".") ? text.window(0, text.count - 1) : text
+  }
+
+  private static func textFault(_ text: OptionBytes) -> Refusal? {
+    guard text.count > 0 else { return .dhcpv4OptionLength }
+    for index in 0..<text.count where !CaptivePortal.isAllowed(text[index]) { return .dhcpv4OptionValue }
+    return nil
+  }
+
+  /// Names end up in resolver configurations and scripts: nothing but labels of letters, digits, hyphens and
+  /// underscores (RFC 1123, 2.1; RFC 8552) is let through.
+  private static func nameFault(_ text: OptionBytes) -> Refusal? {
+    guard text.count > 0, text.count < DomainName.longest else { return .dhcpv4OptionLength }
+    var label = 0
+    for index in 0..<text.count {
+      switch text[index] {
+      case UInt8(ascii: "."):
+        guard label > 0 else { return .dhcpv4OptionValue }
+        label = 0
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"):
+        label += 1
+        guard label <= DomainName.longestLabel else { return .dhcpv4OptionValue }
+      default:
+        return .dhcpv4OptionValue
+      }
+    }
+    return label > 0 ? nil : .dhcpv4OptionValue
+  }
+}

@@ -1,0 +1,103 @@
+/// A domain name as uncompressed labels up to and with the root's zero (RFC 1035, 3.1), checked: labels of at most
+/// 63 bytes, 255 in all, no compression pointer, ended within its bytes.
+package struct DomainName: ~Escapable {
+  /// The wire form, the final zero included.
+  package let bytes: RawSpan
+
+  static let longest = 255
+  static let longestLabel = 63
+
+  /// Takes the name at `offset`; nil if there is none.
+  @_lifetime(copy span)
+  package init?(_ span: RawSpan, at offset: Int = 0) {
+    guard offset >= 0 else { return nil }
+    var end = offset
+    while true {
+      guard end < span.byteCount, end - offset < DomainName.longest else { return nil }
+      let length = Int(span.u8(end))
+      end += 1
+      if length == 0 { break }
+      guard length <= DomainName.longestLabel else { return nil }
+      end += length
+    }
+    bytes = span.slice(offset, end - offset)
+  }
+
+  package var isRoot: Bool { bytes.byteCount == 1 }
+
+  /// Presentation form without the final dot, the root as ".": a dot or backslash within a label is preceded by a
+  /// backslash, what is not visible ASCII becomes \DDD (RFC 4343, 2.1).
+  package func appendText(to text: inout [UInt8]) {
+    if isRoot { text.append(UInt8(ascii: ".")) }
+    var offset = 0
+    while bytes.u8(offset) != 0 {
+      if offset > 0 { text.append(UInt8(ascii: ".")) }
+      let end = offset + 1 + Int(bytes.u8(offset))
+      offset += 1
+      while offset < end {
+        DomainName.appendEscaped(bytes.u8(offset), to: &text)
+        offset += 1
+      }
+    }
+  }
+
+  static func appendEscaped(_ byte: UInt8, to text: inout [UInt8]) {
+    switch byte {
+    case UInt8(ascii: "."), UInt8(ascii: "\\"):
+      text.append(UInt8(ascii: "\\"))
+      text.append(byte)
+    case 0x21...0x7E:
+      text.append(byte)
+    default:
+      text.append(UInt8(ascii: "\\"))
+      text.append(UInt8(ascii: "0") + byte / 100)
+      text.append(UInt8(ascii: "0") + byte / 10 % 10)
+      text.append(UInt8(ascii: "0") + byte % 10)
+    }
+  }
+
+  /// Equality as DNS has it: ASCII letters in either case are the same (RFC 4343, 3).
+  package func isEqual(to other: borrowing DomainName) -> Bool {
+    guard bytes.byteCount == other.bytes.byteCount else { return false }
+    for index in 0..<bytes.byteCount
+    where DomainName.folded(bytes.u8(index)) != DomainName.folded(other.bytes.u8(index)) {
+      return false
+    }
+    return true
+  }
+
+  /// Length bytes are below 64 and no letters, so labels and lengths fold alike.
+  private static func folded(_ byte: UInt8) -> UInt8 {
+    byte >= UInt8(ascii: "A") && byte <= UInt8(ascii: "Z") ? byte | 0x20 : byte
+  }
+}
+
+/// Names one after the other, each uncompressed: the search lists of RFC 8106 (5.2) and RFC 3646 (4).
+package struct DomainNameList: ~Escapable {
+  private let bytes: RawSpan
+  private var offset = 0
+
+  /// nil unless `bytes` hold at least one name and names only, apart from zeros behind them where `isPadded`.
+  @_lifetime(copy bytes)
+  init?(_ bytes: RawSpan, isPadded: Bool) {
+    var end = 0
+    var count = 0
+    while end < bytes.byteCount {
+      guard let name = DomainName(bytes, at: end) else { return nil }
+      if name.isRoot { break }
+      end += name.bytes.byteCount
+      count += 1
+    }
+    guard count > 0, isPadded || end == bytes.byteCount else { return nil }
+    for index in end..<bytes.byteCount where bytes.u8(index) != 0 { return nil }
+    self.bytes = bytes.slice(0, end)
+  }
+
+  /// The next name, nil after the last.
+  @_lifetime(copy self)
+  package mutating func next() -> DomainName? {
+    guard let name = DomainName(bytes, at: offset) else { return nil }
+    offset += name.bytes.byteCount
+    return name
+  }
+}
