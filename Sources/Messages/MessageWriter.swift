@@ -1,0 +1,92 @@
+/// Writes one message after another into the same fixed memory, without allocating. A message is begun, gets its
+/// payloads and is finished; `message` is what to send. What does not fit throws and leaves the message as it was
+/// before that payload. At most `FrameHeader.maximumMessageLength` bytes are used.
+package struct MessageWriter: ~Copyable, ~Escapable {
+  private var bytes: MutableRawSpan
+  /// Bytes of the message written so far.
+  package private(set) var count = 0
+
+  @_lifetime(copy bytes)
+  package init(_ bytes: consuming MutableRawSpan) { self.bytes = bytes }
+
+  /// The message written last.
+  package var message: RawSpan {
+    @_lifetime(borrow self)
+    get { bytes.bytes.extracting(first: count) }
+  }
+
+  /// Starts a message, dropping the one before it. The length field is `finish`'s.
+  package mutating func begin(
+    type: UInt8, error: ErrorNumber = .none, flags: UInt8 = 0, sequence: UInt32, pid: UInt32
+  ) throws(MessageOverflow) {
+    count = 0
+    _ = try reserve(FrameHeader.size)
+    put(FrameHeader.version, at: 0)
+    put(type, at: 1)
+    put(error.rawValue, at: 2)
+    put(flags, at: 3)
+    put(sequence, at: 8)
+    put(pid, at: 12)
+  }
+
+  /// Fills the length in and gives it in bytes.
+  @discardableResult
+  package mutating func finish() -> Int {
+    put(UInt16(truncatingIfNeeded: count / 8), at: 4)
+    return count
+  }
+
+  /// The same for a message whose payloads end at `length`: those behind it stay in memory, and can come back.
+  mutating func finish(at length: Int) -> Int {
+    count = length
+    return finish()
+  }
+
+  /// A whole message without payloads.
+  @discardableResult
+  package mutating func header(
+    type: UInt8, error: ErrorNumber = .none, flags: UInt8 = 0, sequence: UInt32, pid: UInt32
+  ) throws(MessageOverflow) -> Int {
+    try begin(type: type, error: error, flags: flags, sequence: sequence, pid: pid)
+    return finish()
+  }
+
+  /// The answer to a request that went wrong: its header alone, with type, seq and pid of the request.
+  @discardableResult
+  package mutating func errorAnswer(to request: FrameHeader, _ error: ErrorNumber) throws(MessageOverflow) -> Int {
+    try header(type: request.type, error: error, sequence: request.sequence, pid: request.pid)
+  }
+
+  /// The answer to a request that has nothing to tell but that it was done. `flags` are what REGISTER granted.
+  @discardableResult
+  package mutating func answer(to request: FrameHeader, flags: UInt8 = 0) throws(MessageOverflow) -> Int {
+    try header(type: request.type, flags: flags, sequence: request.sequence, pid: request.pid)
+  }
+
+  /// Room for a payload of `size` bytes, filled up with zeros to 8, its header written. Gives its offset.
+  mutating func payload(_ type: UInt16, size: Int) throws(MessageOverflow) -> Int {
+    let padded = (size + 7) & ~7
+    let offset = try reserve(padded)
+    put(UInt16(truncatingIfNeeded: padded / 8), at: offset)
+    put(type, at: offset + 2)
+    return offset
+  }
+
+  private mutating func reserve(_ size: Int) throws(MessageOverflow) -> Int {
+    let room = min(bytes.byteCount, FrameHeader.maximumMessageLength) - count
+    guard size <= room else { throw MessageOverflow() }
+    let offset = count
+    for index in offset..<offset + size { bytes.storeBytes(of: 0, toByteOffset: index, as: UInt8.self) }
+    count += size
+    return offset
+  }
+
+  mutating func put<T: FixedWidthInteger & BitwiseCopyable>(_ value: T, at offset: Int) {
+    bytes.storeBytes(of: value, toByteOffset: offset, as: T.self)
+  }
+
+  @_lifetime(self: copy self)
+  mutating func put(_ text: Span<UInt8>, at offset: Int) {
+    for index in text.indices { put(text[index], at: offset + index) }
+  }
+}
