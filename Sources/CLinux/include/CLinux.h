@@ -1,15 +1,168 @@
+// The C library and the kernel's interface as Swift sees them. What Swift's importer passes over (macros with
+// arguments, variadic functions, transparent unions, atomics on foreign memory) stands below as inline functions.
+// Whoever imports this defines _GNU_SOURCE on the command line (cSettings): a header that defines it comes too late.
 #pragma once
+#ifndef _GNU_SOURCE
+#error "define _GNU_SOURCE in the target's cSettings"
+#endif
+
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <sched.h>
 #include <signal.h>
+#include <spawn.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <netinet/in.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 #include <sys/un.h>
+#include <sys/wait.h>
+
+#include <linux/filter.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/inet_diag.h>
+#include <linux/net_tstamp.h>
+#include <linux/netlink.h>
+#include <linux/packet_diag.h>
+#include <linux/sock_diag.h>
+
+// errno is a macro around a function call.
+static inline int clinux_errno(void) { return errno; }
+
+// open(2), fcntl(2) and umask-free variants of them are variadic.
+static inline int clinux_open(const char *path, int flags, mode_t mode) { return open(path, flags, mode); }
+static inline int clinux_fcntl(int fd, int command, int argument) { return fcntl(fd, command, argument); }
+static inline int clinux_fcntl_lock(int fd, int command, struct flock *lock) { return fcntl(fd, command, lock); }
+
+// SIG_IGN is a cast.
+static inline int clinux_ignore_signal(int number) { return signal(number, SIG_IGN) == SIG_ERR ? -1 : 0; }
+
+// What waitpid(2) says.
+static inline int clinux_wifexited(int status) { return WIFEXITED(status); }
+static inline int clinux_wexitstatus(int status) { return WEXITSTATUS(status); }
+static inline int clinux_wifsignaled(int status) { return WIFSIGNALED(status); }
+static inline int clinux_wtermsig(int status) { return WTERMSIG(status); }
+
+// st_mode.
+static inline int clinux_is_directory(mode_t mode) { return S_ISDIR(mode); }
+static inline int clinux_is_regular(mode_t mode) { return S_ISREG(mode); }
+static inline int clinux_is_socket(mode_t mode) { return S_ISSOCK(mode); }
+
+// Byte order: network to host and back.
+static inline uint16_t clinux_htons(uint16_t value) { return htons(value); }
+static inline uint16_t clinux_ntohs(uint16_t value) { return ntohs(value); }
+static inline uint32_t clinux_htonl(uint32_t value) { return htonl(value); }
+static inline uint32_t clinux_ntohl(uint32_t value) { return ntohl(value); }
+
+// Under _GNU_SOURCE glibc declares the address argument of bind, connect and their like as a transparent union.
+static inline int clinux_bind(int fd, const void *address, socklen_t length) {
+  return bind(fd, (const struct sockaddr *)address, length);
+}
+static inline int clinux_connect(int fd, const void *address, socklen_t length) {
+  return connect(fd, (const struct sockaddr *)address, length);
+}
+static inline ssize_t clinux_sendto(int fd, const void *bytes, size_t count, int flags, const void *address,
+                                    socklen_t length) {
+  return sendto(fd, bytes, count, flags, (const struct sockaddr *)address, length);
+}
+// accept4(2), without the peer's address: on a Unix socket it says nothing.
+static inline int clinux_accept(int fd, int flags) { return accept4(fd, NULL, NULL, flags); }
+
+// Fills a sockaddr_un; the length to bind or connect with, or 0 if the path does not fit with its final zero.
+static inline socklen_t clinux_unix_address(struct sockaddr_un *address, const void *path, size_t length) {
+  if (length >= sizeof address->sun_path) return 0;
+  memset(address, 0, sizeof *address);
+  address->sun_family = AF_UNIX;
+  memcpy(address->sun_path, path, length);
+  return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + 1);
+}
+
+// cmsg(3).
+static inline struct cmsghdr *clinux_cmsg_first(struct msghdr *message) { return CMSG_FIRSTHDR(message); }
+static inline struct cmsghdr *clinux_cmsg_next(struct msghdr *message, struct cmsghdr *header) {
+  return CMSG_NXTHDR(message, header);
+}
+static inline unsigned char *clinux_cmsg_data(struct cmsghdr *header) { return CMSG_DATA(header); }
+static inline size_t clinux_cmsg_space(size_t length) { return CMSG_SPACE(length); }
+static inline size_t clinux_cmsg_length(size_t length) { return CMSG_LEN(length); }
+
+// One datagram with a descriptor beside it (SCM_RIGHTS); `passed` is -1 for none.
+static inline ssize_t clinux_send_descriptor(int fd, const void *bytes, size_t count, int passed) {
+  struct iovec part = {(void *)bytes, count};
+  union { char bytes[CMSG_SPACE(sizeof(int))]; struct cmsghdr aligned; } control;
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+  if (passed >= 0) {
+    message.msg_control = &control;
+    message.msg_controllen = sizeof control;
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(header), &passed, sizeof(int));
+  }
+  return sendmsg(fd, &message, MSG_NOSIGNAL);
+}
+static inline ssize_t clinux_receive_descriptor(int fd, void *bytes, size_t count, int *passed) {
+  struct iovec part = {bytes, count};
+  union { char bytes[CMSG_SPACE(sizeof(int))]; struct cmsghdr aligned; } control;
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+  *passed = -1;
+  ssize_t received = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+  struct cmsghdr *header = received < 0 ? NULL : CMSG_FIRSTHDR(&message);
+  if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
+    memcpy(passed, CMSG_DATA(header), sizeof(int));
+  return received;
+}
+
+static inline void clinux_raise_descriptor_limit(void) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// Swift marks fork unavailable; the caller has one thread and takes care of what the child inherits.
+static inline pid_t clinux_fork(void) { return fork(); }
+
+// Every group but one given up, then the user; the capabilities go with user 0.
+static inline int clinux_become(uid_t user, gid_t group) {
+  if (setgroups(0, NULL) != 0 || setresgid(group, group, group) != 0 || setresuid(user, user, user) != 0) return -1;
+  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+// A word of memory shared with another party, here the status word of a frame in a packet ring: what the other
+// party wrote before its store is seen after this load, what we read is read before this store.
+static inline uint32_t clinux_load_acquire(const void *word) {
+  return __atomic_load_n((const uint32_t *)word, __ATOMIC_ACQUIRE);
+}
+static inline void clinux_store_release(void *word, uint32_t value) {
+  __atomic_store_n((uint32_t *)word, value, __ATOMIC_RELEASE);
+}
+
+// mmap(2) fails with a cast of -1.
+static inline void *clinux_map_shared(int fd, size_t length) {
+  void *memory = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  return memory == MAP_FAILED ? NULL : memory;
+}

@@ -1,0 +1,39 @@
+import CLinux
+
+/// A file descriptor with one owner; closed when the owner ends.
+@usableFromInline
+package struct Descriptor: ~Copyable {
+  /// What the kernel calls it. Valid as long as this value lives: don't keep it.
+  @usableFromInline package let number: Int32
+
+  /// Takes over a descriptor that nobody else closes.
+  package init(taking number: Int32) { self.number = number }
+
+  // Embedded Swift wants to see a noncopyable value's deinit in whichever module holds one: hence inlinable.
+  @inlinable deinit { closeDescriptor(number) }
+
+  /// fcntl(2) with O_NONBLOCK.
+  package func setNonblocking() throws(Errno) {
+    let flags = try valueOrErrno { clinux_fcntl(number, F_GETFL, 0) }
+    _ = try valueOrErrno { clinux_fcntl(number, F_SETFL, flags | O_NONBLOCK) }
+  }
+
+  /// setsockopt(2) with an integer.
+  package func setOption(level: Int32, _ name: Int32, _ value: Int32) throws(Errno) {
+    var value = value
+    _ = try valueOrErrno {
+      unsafe setsockopt(number, level, name, &value, socklen_t(MemoryLayout<Int32>.size))
+    }
+  }
+
+  /// The inode behind it (fstat(2)): what the kernel's socket listings call a socket.
+  package func inode() throws(Errno) -> UInt64 {
+    var status = stat()
+    _ = try valueOrErrno { unsafe fstat(number, &status) }
+    return UInt64(status.st_ino)
+  }
+}
+
+/// close(2); not repeated on EINTR: Linux has freed the number by then.
+@usableFromInline
+package func closeDescriptor(_ number: Int32) { _ = close(number) }

@@ -1,0 +1,31 @@
+import CLinux
+
+/// This process.
+package enum Process {
+  package static var id: Int32 { getpid() }
+  package static var effectiveUser: UInt32 { geteuid() }
+
+  /// The words of the command line, without the program's name, as the bytes that they are. From
+  /// /proc/self/cmdline: Embedded Swift keeps no argv. More than 64 KiB of them are refused with EFBIG.
+  package static func arguments() throws(SystemFailure) -> [[UInt8]] {
+    let line = try File.read(Array("/proc/self/cmdline".utf8), limit: 65536)
+    var words: [[UInt8]] = []
+    var word: [UInt8] = []
+    for byte in line {
+      if byte != 0 {
+        word.append(byte)
+      } else {
+        words.append(word)
+        word.removeAll()
+      }
+    }
+    if !words.isEmpty { words.removeFirst() }
+    return words
+  }
+
+  /// setrlimit(2): as many descriptors as may be had, for as many subscribers. Without it there are fewer.
+  package static func raiseDescriptorLimit() { clinux_raise_descriptor_limit() }
+
+  /// exit(3). Nothing that is alive is deinitialised: remove sockets first.
+  package static func exit(_ status: Int32) -> Never { CLinux.exit(status) }
+}
