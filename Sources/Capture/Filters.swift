@@ -1,0 +1,146 @@
+import CLinux
+
+// What the packet sockets let through. Everything else costs the kernel a few instructions and us nothing.
+// Loads past a packet's end refuse it; what a filter lets through is still a stranger's packet, for Wire to judge.
+extension Filter {
+  /// DHCPv4 to a client (RFC 2131 4.1): UDP to port 68, not a fragment.
+  package static func controlV4() -> Filter {
+    var program = FilterAssembler()
+    program.requireUnfragmentedIPv4(protocol: UInt32(IPPROTO_UDP))
+    program.setXToIPv4HeaderLength()
+    program.load(.half, atXPlus: udpDestination)
+    program.jump(if: .equal(68), to: program.accept)
+    return program.assembled()
+  }
+
+  /// Router Advertisements (RFC 4861 4.2) and DHCPv6 to a client (RFC 8415 7.2): UDP to port 546. Behind more
+  /// extension headers than are walked, anything passes, so that Wire counts it.
+  package static func controlV6() -> Filter {
+    var program = FilterAssembler()
+    let icmp = program.newLabel()
+    let udp = program.newLabel()
+    program.walkIPv6Headers(icmp: icmp, udp: udp, tooMany: program.accept)
+    program.place(icmp)
+    program.load(.byte, atXPlus: 0)
+    program.jump(if: .equal(134), to: program.accept)
+    program.jump(to: program.refuse)
+    program.place(udp)
+    program.load(.half, atXPlus: udpDestination)
+    program.jump(if: .equal(546), to: program.accept)
+    return program.assembled()
+  }
+
+  /// ICMP destination unreachable (3) and time exceeded (11) (RFC 792), not fragments.
+  package static func errorsV4() -> Filter {
+    var program = FilterAssembler()
+    program.requireUnfragmentedIPv4(protocol: UInt32(IPPROTO_ICMP))
+    program.setXToIPv4HeaderLength()
+    program.load(.byte, atXPlus: 0)
+    program.jump(if: .equal(3), to: program.accept)
+    program.jump(if: .equal(11), to: program.accept)
+    return program.assembled()
+  }
+
+  /// ICMPv6 destination unreachable (1), packet too big (2) and time exceeded (3) (RFC 4443 3.1 to 3.3).
+  package static func errorsV6() -> Filter {
+    var program = FilterAssembler()
+    let icmp = program.newLabel()
+    program.walkIPv6Headers(icmp: icmp, udp: program.refuse, tooMany: program.refuse)
+    program.place(icmp)
+    program.load(.byte, atXPlus: 0)
+    program.jump(if: .equal(1), to: program.accept)
+    program.jump(if: .equal(2), to: program.accept)
+    program.jump(if: .equal(3), to: program.accept)
+    return program.assembled()
+  }
+
+  /// What DHCP clients on this host send: UDP from port 68 to 67, from 546 to 547. For a socket that sees all
+  /// protocols and both directions. What goes out tagged belongs to the VLAN interface.
+  package static func clientRequests() -> Filter {
+    var program = FilterAssembler()
+    let v4 = program.newLabel()
+    let v6 = program.newLabel()
+    program.load(.packetType)
+    program.jump(unless: .equal(UInt32(PACKET_OUTGOING)), to: program.refuse)
+    program.load(.vlanTagPresent)
+    program.jump(unless: .equal(0), to: program.refuse)
+    program.load(.etherType)
+    program.jump(if: .equal(UInt32(ETH_P_IP)), to: v4)
+    program.jump(if: .equal(UInt32(ETH_P_IPV6)), to: v6)
+    program.jump(to: program.refuse)
+
+    program.place(v4)
+    program.requireUnfragmentedIPv4(protocol: UInt32(IPPROTO_UDP))
+    program.setXToIPv4HeaderLength()
+    program.load(.half, atXPlus: udpDestination)
+    program.jump(unless: .equal(67), to: program.refuse)
+    program.load(.half, atXPlus: udpSource)
+    program.jump(if: .equal(68), to: program.accept)
+    program.jump(to: program.refuse)
+
+    // No client puts extension headers into its requests.
+    program.place(v6)
+    program.load(.byte, at: ipv6NextHeader)
+    program.jump(unless: .equal(UInt32(IPPROTO_UDP)), to: program.refuse)
+    program.load(.half, at: ipv6HeaderLength + udpDestination)
+    program.jump(unless: .equal(547), to: program.refuse)
+    program.load(.half, at: ipv6HeaderLength + udpSource)
+    program.jump(if: .equal(546), to: program.accept)
+    return program.assembled()
+  }
+}
+
+private let ipv4FragmentField: UInt32 = 6
+private let ipv4Protocol: UInt32 = 9
+private let ipv6NextHeader: UInt32 = 6
+private let ipv6HeaderLength: UInt32 = 40
+private let udpSource: UInt32 = 0
+private let udpDestination: UInt32 = 2
+
+extension FilterAssembler {
+  /// Refuses all but whole packets of one protocol: neither "more fragments" nor an offset (RFC 791 3.1).
+  fileprivate mutating func requireUnfragmentedIPv4(protocol number: UInt32) {
+    load(.byte, at: ipv4Protocol)
+    jump(unless: .equal(number), to: refuse)
+    load(.half, at: ipv4FragmentField)
+    jump(if: .anyBitSet(0x3FFF), to: refuse)
+  }
+
+  /// Goes over hop-by-hop options, routing, destination options and the Fragment header of a first fragment (RFC 8200
+  /// 4.1) and arrives at `icmp` or `udp` with X at its first byte. At most four headers: as many kinds as there are.
+  fileprivate mutating func walkIPv6Headers(icmp: Label, udp: Label, tooMany: Label) {
+    setX(ipv6HeaderLength)
+    load(.byte, at: ipv6NextHeader)
+    // Here and at the end of each round: A is the next header's number, X is where it starts.
+    for _ in 0..<4 {
+      let options = newLabel()
+      let advance = newLabel()
+      jump(if: .equal(UInt32(IPPROTO_ICMPV6)), to: icmp)
+      jump(if: .equal(UInt32(IPPROTO_UDP)), to: udp)
+      jump(if: .equal(UInt32(IPPROTO_HOPOPTS)), to: options)
+      jump(if: .equal(UInt32(IPPROTO_DSTOPTS)), to: options)
+      jump(if: .equal(UInt32(IPPROTO_ROUTING)), to: options)
+      jump(unless: .equal(UInt32(IPPROTO_FRAGMENT)), to: refuse)
+      // A fragment that is not the first has no transport header. The first goes on: Wire counts it.
+      load(.half, atXPlus: 2)
+      jump(if: .anyBitSet(0xFFF8), to: refuse)
+      load(.byte, atXPlus: 0)
+      storeA()
+      load(0)
+      jump(to: advance)
+      place(options)
+      load(.byte, atXPlus: 0)
+      storeA()
+      load(.byte, atXPlus: 1)
+      place(advance)
+      advanceXByUnitsOfEight()
+      restoreA()
+    }
+    jump(if: .equal(UInt32(IPPROTO_ICMPV6)), to: icmp)
+    jump(if: .equal(UInt32(IPPROTO_UDP)), to: udp)
+    for another in [IPPROTO_HOPOPTS, IPPROTO_DSTOPTS, IPPROTO_ROUTING, IPPROTO_FRAGMENT] {
+      jump(if: .equal(UInt32(another)), to: tooMany)
+    }
+    jump(to: refuse)
+  }
+}
