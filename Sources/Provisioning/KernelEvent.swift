@@ -27,13 +27,16 @@ package struct Link: Hashable, Sendable {
   package var isLoopback: Bool
   package var isPointToPoint: Bool
   package var mtu: UInt32
+  /// The index of the bridge, bond or VRF that the link belongs to, 0 for none.
+  package var master: UInt32
   /// Up to 8 bytes, the first one highest; `hardwareAddressLength` says how many count.
   package var hardwareAddress: UInt64
   package var hardwareAddressLength: UInt8
 
   package init(
     index: UInt32, name: InterfaceName, isUp: Bool, hasCarrier: Bool, isLoopback: Bool = false,
-    isPointToPoint: Bool = false, mtu: UInt32 = 1500, hardwareAddress: UInt64 = 0, hardwareAddressLength: UInt8 = 0
+    isPointToPoint: Bool = false, mtu: UInt32 = 1500, master: UInt32 = 0, hardwareAddress: UInt64 = 0,
+    hardwareAddressLength: UInt8 = 0
   ) {
     self.index = index
     self.name = name
@@ -42,6 +45,7 @@ package struct Link: Hashable, Sendable {
     self.isLoopback = isLoopback
     self.isPointToPoint = isPointToPoint
     self.mtu = mtu
+    self.master = master
     self.hardwareAddress = hardwareAddress
     self.hardwareAddressLength = hardwareAddressLength
   }

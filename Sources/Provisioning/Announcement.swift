@@ -1,0 +1,23 @@
+package import Messages
+package import Wire
+
+/// What changed, in the order in which subscribers are to be told. State fills a list of these; whoever drives it
+/// empties the list after each event.
+package enum Announcement: Sendable {
+  /// A link exists, or its name or flags changed.
+  case interface(Link)
+  case interfaceGone(Link)
+  case pvd(ProvisioningDomain)
+  /// Its addresses and elements have been taken back before.
+  case pvdGone(ProvisioningDomain)
+  /// An element is complete, or what it configures changed; new lifetimes alone are no change.
+  case element(pvd: UInt32, ElementType)
+  case elementGone(pvd: UInt32, ElementType)
+  /// A usable address, or new lifetimes of one.
+  case address(pvd: UInt32, InterfaceAddress)
+  case addressGone(pvd: UInt32, IPPrefix)
+  /// The trigger as it is now, for a removal as it was.
+  case trigger(TriggerChange, Trigger)
+}
+
+package enum TriggerChange: Sendable { case added, modified, removed }

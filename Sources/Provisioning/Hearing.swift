@@ -1,0 +1,29 @@
+package import Wire
+
+extension NetworkState {
+  /// Decodes a packet and applies it; what is refused is counted under its reason.
+  ///
+  /// - Parameters:
+  ///   - bytes: the packet from its network header on.
+  ///   - instant: now on the clock that state runs on; `arrival.timestamp` is what subscribers are told.
+  package mutating func hear(_ bytes: RawSpan, _ family: Family, _ arrival: Arrival, at instant: Instant) {
+    let moment = Moment(instant, timestamp: arrival.timestamp)
+    do throws(Refusal) {
+      switch try Packet.decode(bytes, family: family, arrival: arrival) {
+      case .routerAdvertisement(let advertisement): hear(advertisement, on: arrival.interface, at: moment)
+      case .dhcpv4(let message):
+        if !message.isToClient, isForeign(arrival) { return count(.dhcpForeignRequest) }
+        hear(message, on: arrival.interface, at: moment)
+      case .dhcpv6(let message):
+        if !message.isToClient, isForeign(arrival) { return count(.dhcpForeignRequest) }
+        hear(message, on: arrival.interface, at: moment)
+      case .icmpError(let error): hear(error, on: arrival.interface, at: moment)
+      }
+    } catch {
+      count(error)
+    }
+  }
+
+  /// Only what went out from here is a request of this host's. A capture file may not say what went out.
+  private func isForeign(_ arrival: Arrival) -> Bool { !arrival.outgoing && !assumesAddresses }
+}

@@ -1,0 +1,93 @@
+import Messages
+package import Wire
+
+/// What the whole agent knows: interfaces, provisioning domains, configuration, addresses, triggers.
+///
+/// A pure value without clock, socket or file. Each event changes it and appends to `announcements` what subscribers
+/// are to be told, in order; whoever drives it empties that list after each event. The same state runs live, from a
+/// capture file, in a simulation and in a benchmark.
+package struct NetworkState: Sendable {
+  package let limits: Limits
+  /// Which kinds of ICMP error make a DEST_UNREACHABLE.
+  package var unreachableKinds: UnreachableKinds
+  /// Whether every address that an ICMP error is sent to counts as this host's: for a capture file, where no kernel
+  /// says which are.
+  package var assumesAddresses = false
+  package internal(set) var announcements: [Announcement] = []
+  package internal(set) var triggers = TriggerTable()
+
+  var interfaces: [Interface] = []
+  /// Places in `interfaces` by ifindex.
+  var places: [UInt32: Int] = [:]
+  /// How many interfaces hold an address; what an ICMP error must quote.
+  var localAddresses: [IPAddress: Int] = [:]
+  /// Kernel events whose link is not known yet.
+  var parked: [KernelEvent] = []
+  var deadlines = Deadlines<TimedSubject>()
+  /// Deadlines of triggers that go by themselves, by trigger id.
+  var holds: [UInt32: Deadlines<TimedSubject>.Handle] = [:]
+  /// IF_REMOVED triggers that stand, by name.
+  var removedInterfaces: [InterfaceName: UInt32] = [:]
+  /// CONN_LOST triggers of interfaces that are gone.
+  var lostConnections: [LostConnection: UInt32] = [:]
+  var unreachable = UnreachablePaths()
+  var clientTriggers = 0
+  var lastDomain: UInt32 = 0
+  /// Whether `lastDomain` has been through all numbers, so that the next may be in use.
+  var hasWrappedDomains = false
+  /// Serials of sources and of addresses.
+  var lastSerial: UInt64 = 0
+  private var counts = [UInt64](repeating: 0, count: StateCounter.allCases.count)
+  private var refusals = [UInt64](repeating: 0, count: Refusal.allCases.count)
+
+  package init(limits: Limits = Limits(), unreachableKinds: UnreachableKinds = .default) {
+    self.limits = limits
+    self.unreachableKinds = unreachableKinds
+  }
+
+  /// When `advance` has something to do next.
+  package var nextDeadline: Instant { deadlines.next }
+
+  /// Empties the list of announcements and keeps its room.
+  package mutating func clearAnnouncements() { announcements.removeAll(keepingCapacity: true) }
+
+  package mutating func count(_ counter: StateCounter) { counts[counter.rawValue] &+= 1 }
+  package mutating func count(_ refusal: Refusal) { refusals[Int(refusal.rawValue)] &+= 1 }
+  package func value(_ counter: StateCounter) -> UInt64 { counts[counter.rawValue] }
+  package func value(_ refusal: Refusal) -> UInt64 { refusals[Int(refusal.rawValue)] }
+
+  /// Every counter by name.
+  package func forEachCounter(_ body: (StaticString, UInt64) -> Void) {
+    for counter in StateCounter.allCases { body(counter.name, value(counter)) }
+    for refusal in Refusal.allCases { body(refusal.name, value(refusal)) }
+  }
+
+  /// Lets time pass: what has run out by then goes, in the order in which it ran out.
+  package mutating func advance(to moment: Moment) {
+    while deadlines.next <= moment.instant {
+      let end = deadlines.next
+      guard let subject = deadlines.due(end) else { return }
+      switch subject {
+      case .source(let interface, let serial): expireSource(interface, serial, end, moment)
+      case .hold(let trigger): expireHold(trigger, moment)
+      case .path(let key): expirePath(key, moment)
+      }
+    }
+  }
+
+  /// The place of an interface, counting it as unknown if there is none.
+  mutating func known(_ index: UInt32) -> Int? {
+    if let place = places[index] { return place }
+    count(.unknownInterface)
+    return nil
+  }
+}
+
+/// What a deadline is about.
+enum TimedSubject: Sendable {
+  case source(interface: UInt32, serial: UInt64)
+  /// A trigger that goes when its hold time is over.
+  case hold(trigger: UInt32)
+  /// A path that is forgotten, or a folded trigger that may be told again.
+  case path(UnreachablePaths.Key)
+}

@@ -1,0 +1,80 @@
+import Messages
+package import Wire
+
+/// A provisioning domain as it has been announced: one consistent set of configuration on one interface (RFC 7556).
+package struct ProvisioningDomain: Sendable {
+  /// What makes two PvDs of an interface different.
+  package enum Key: Hashable, Sendable {
+    /// By the FQDN of a PvD option (RFC 8801), lower case, presentation form; several routers may share it.
+    case explicit(name: [UInt8])
+    /// Implicit: one router of the interface.
+    case router(IPv6Address)
+    /// Implicit: one DHCPv4 server of the interface.
+    case dhcpv4(IPv4Address)
+    /// Implicit: what the kernel has that nobody on the network was heard to configure.
+    case kernel
+  }
+
+  /// From 1, counting up.
+  package let id: UInt32
+  package let interface: UInt32
+  package let key: Key
+  /// The FQDN, or for an implicit PvD `up0/ra/fe80::1`, `up0/dhcpv4/192.0.2.1`, `up0/kernel`; at most 255 bytes.
+  package let name: [UInt8]
+  var elements = Elements()
+  /// The addresses announced, in the kernel's order.
+  package internal(set) var addresses: [Address] = []
+
+  /// An announced address with the ends of its lifetimes.
+  package struct Address: Sendable {
+    package var address: InterfaceAddress
+    var preferredUntil: Instant
+    var validUntil: Instant
+    /// The serial of the interface's address.
+    var serial: UInt64
+  }
+
+  func holds(_ prefix: IPPrefix) -> Bool { addresses.contains { $0.address.prefix == prefix } }
+
+  package var isExplicit: Bool { if case .explicit = key { true } else { false } }
+
+  /// Element types and the signature of what each configures; empty where there is none.
+  struct Elements: Sendable {
+    private var signatures: ([UInt64], [UInt64], [UInt64], [UInt64]) = ([], [], [], [])
+    subscript(type: ElementType) -> [UInt64] {
+      get {
+        switch type {
+        case .routerAdvertisement: signatures.0
+        case .dhcpv6: signatures.1
+        case .dhcpv4: signatures.2
+        case .kernel: signatures.3
+        }
+      }
+      set {
+        switch type {
+        case .routerAdvertisement: signatures.0 = newValue
+        case .dhcpv6: signatures.1 = newValue
+        case .dhcpv4: signatures.2 = newValue
+        case .kernel: signatures.3 = newValue
+        }
+      }
+    }
+  }
+}
+
+extension ProvisioningDomain.Key {
+  func name(on interface: InterfaceName) -> [UInt8] {
+    var name = interface.bytes
+    switch self {
+    case .explicit(let fqdn): return fqdn
+    case .router(let address):
+      name.append(contentsOf: "/ra/".utf8)
+      address.append(to: &name)
+    case .dhcpv4(let server):
+      name.append(contentsOf: "/dhcpv4/".utf8)
+      server.append(to: &name)
+    case .kernel: name.append(contentsOf: "/kernel".utf8)
+    }
+    return name
+  }
+}

@@ -1,0 +1,71 @@
+package import Messages
+import Wire
+
+/// One entry of the Trigger Database.
+package struct Trigger: Sendable {
+  /// Counts all triggers ever added; the id is its low 32 bits.
+  var serial: UInt64 = 0
+  package var id: UInt32 { UInt32(truncatingIfNeeded: serial) }
+  package var type: TriggerType
+  package var owner: Owner
+  package var addresses: Addresses
+  package var origin: Origin
+
+  /// Who may change or delete a trigger beside root.
+  package enum Owner: Equatable, Sendable {
+    /// The agent itself: nobody else may.
+    case agent
+    case user(uid: UInt32)
+  }
+
+  /// The trigger's ADDRESS payloads, in order, at most 16; up to two are kept in place.
+  package struct Addresses: RandomAccessCollection, Sendable {
+    package static var limit: Int { TriggerAddresses.capacity }
+    private var first: TriggerAddress?
+    private var second: TriggerAddress?
+    private var rest: [TriggerAddress] = []
+
+    package init() {}
+    package init(_ first: TriggerAddress, _ second: TriggerAddress? = nil) {
+      self.first = first
+      self.second = second
+    }
+
+    package var startIndex: Int { 0 }
+    package var endIndex: Int { first == nil ? 0 : second == nil ? 1 : 2 + rest.count }
+    package subscript(index: Int) -> TriggerAddress {
+      switch index {
+      case 0: first!
+      case 1: second!
+      default: rest[index - 2]
+      }
+    }
+
+    /// What a message carries, and back.
+    package init(_ addresses: TriggerAddresses) {
+      for index in 0..<addresses.count { append(addresses[index]) }
+    }
+    package var payloads: TriggerAddresses {
+      var payloads = TriggerAddresses()
+      for address in self {
+        // Both hold at most 16.
+        do { try payloads.append(address) } catch { break }
+      }
+      return payloads
+    }
+
+    /// False if the limit is reached; nothing is added then.
+    @discardableResult
+    package mutating func append(_ address: TriggerAddress) -> Bool {
+      if count == Addresses.limit { return false }
+      if first == nil {
+        first = address
+      } else if second == nil {
+        second = address
+      } else {
+        rest.append(address)
+      }
+      return true
+    }
+  }
+}

@@ -1,0 +1,145 @@
+import Messages
+package import Wire
+
+/// Which kinds of ICMP error make a DEST_UNREACHABLE: a hint for the IKE daemon, never more (RFC 4555 4.2.1).
+package struct UnreachableKinds: OptionSet, Sendable {
+  package var rawValue: UInt8
+  package init(rawValue: UInt8) { self.rawValue = rawValue }
+  package static let network = UnreachableKinds(rawValue: 0x01)
+  package static let protocolOrPort = UnreachableKinds(rawValue: 0x02)
+  package static let administrative = UnreachableKinds(rawValue: 0x04)
+  package static let timeExceeded = UnreachableKinds(rawValue: 0x08)
+  package static let packetTooBig = UnreachableKinds(rawValue: 0x10)
+  package static let other = UnreachableKinds(rawValue: 0x20)
+  package static let `default`: UnreachableKinds = [.network, .administrative]
+}
+
+/// The paths that an ICMP error speaks of, each with its trigger.
+struct UnreachablePaths: Sendable {
+  /// From one of our addresses to a destination; the interface is the one on which the error arrived.
+  struct Key: Hashable, Sendable {
+    var local: IPAddress
+    var destination: IPAddress
+    var interface: UInt32
+  }
+
+  struct Path: Sendable {
+    var trigger: UInt32
+    var lastHeard: Instant
+    var lastTold: Instant
+    /// Heard again since it was last told.
+    var isFolded = false
+    var deadline: Deadlines<TimedSubject>.Handle
+  }
+
+  var paths: [Key: Path] = [:]
+}
+
+extension NetworkState {
+  /// An ICMP error whose quoted packet claims to be ours. It is believed only for an address that is ours, and
+  /// repeats of one path fold into one trigger, told at most once per `Limits.foldInterval`: a flood multiplies
+  /// nothing.
+  package mutating func hear(_ error: ICMPError, on interface: UInt32, at moment: Moment) {
+    count(.icmpErrors)
+    guard assumesAddresses || localAddresses[error.quotedSource] != nil else { return count(.icmpForeignAddress) }
+    guard unreachableKinds.contains(UnreachableKinds(error.kind)) else { return count(.icmpKindIgnored) }
+    var key = UnreachablePaths.Key(
+      local: error.quotedSource, destination: error.quotedDestination, interface: interface)
+    if unreachable.paths[key] == nil, unreachable.paths.count >= limits.unreachablePaths {
+      key.destination = error.family == .v4 ? .v4(.unspecified) : .v6(.unspecified)
+    }
+    if let index = unreachable.paths.index(forKey: key) {
+      count(.icmpFolded)
+      fold(error, into: index, moment)
+      return
+    }
+    guard unreachable.paths.count < limits.unreachablePaths * 5 / 4 else { return count(.icmpPathsFull) }
+    guard let place = known(interface) else { return }
+    var origin = origin(interfaces[place].link, .icmp, moment)
+    origin.icmpType = error.type
+    origin.icmpCode = error.code
+    origin.pvd = domain(holding: key.local, place)
+    let isWildcard = key.destination.isUnspecified
+    let destination = IPPrefix(key.destination, isWildcard ? 0 : key.destination.family.width)
+    let trigger = addTrigger(
+      .destinationUnreachable,
+      Trigger.Addresses(
+        triggerAddress(IPPrefix(key.local, key.local.family.width), interface), triggerAddress(destination, interface)),
+      origin)
+    let deadline = deadlines.add(.path(key))
+    deadlines.set(deadline, moment.instant.adding(nanoseconds: limits.holdTime))
+    unreachable.paths[key] = UnreachablePaths.Path(
+      trigger: trigger, lastHeard: moment.instant, lastTold: moment.instant, deadline: deadline)
+  }
+
+  private mutating func fold(
+    _ error: ICMPError, into index: Dictionary<UnreachablePaths.Key, UnreachablePaths.Path>.Index, _ moment: Moment
+  ) {
+    let path = unreachable.paths.values[index]
+    unreachable.paths.values[index].lastHeard = moment.instant
+    _ = triggers.update(path.trigger) {
+      $0.origin.count &+= 1
+      $0.origin.icmpType = error.type
+      $0.origin.icmpCode = error.code
+      $0.origin.timestamp = moment.timestamp
+    }
+    let mayTell = path.lastTold.adding(nanoseconds: limits.foldInterval)
+    if mayTell <= moment.instant {
+      tell(index, moment)
+    } else if !path.isFolded {
+      unreachable.paths.values[index].isFolded = true
+      deadlines.set(path.deadline, mayTell)
+    }
+  }
+
+  private mutating func tell(
+    _ index: Dictionary<UnreachablePaths.Key, UnreachablePaths.Path>.Index, _ moment: Moment
+  ) {
+    unreachable.paths.values[index].isFolded = false
+    unreachable.paths.values[index].lastTold = moment.instant
+    modifyTrigger(unreachable.paths.values[index].trigger) { _ in }
+  }
+
+  mutating func expirePath(_ key: UnreachablePaths.Key, _ moment: Moment) {
+    guard let index = unreachable.paths.index(forKey: key) else { return }
+    let path = unreachable.paths.values[index]
+    let end = path.lastHeard.adding(nanoseconds: limits.holdTime)
+    if end <= moment.instant {
+      unreachable.paths.remove(at: index)
+      deadlines.remove(path.deadline)
+      removeTrigger(path.trigger, .expired, moment)
+      return
+    }
+    if path.isFolded { tell(index, moment) }
+    deadlines.set(path.deadline, end)
+  }
+
+  /// Takes back what was said of paths whose address or route changed: it may be good again.
+  mutating func forgetPaths(_ moment: Moment, where isMeant: (UnreachablePaths.Key) -> Bool) {
+    if unreachable.paths.isEmpty { return }
+    // In the order in which they were told, not in the dictionary's.
+    var meant: [(key: UnreachablePaths.Key, trigger: Trigger)] = []
+    for (key, path) in unreachable.paths where isMeant(key) {
+      if let trigger = triggers[path.trigger] { meant.append((key, trigger)) }
+    }
+    meant.sort { $0.trigger.serial < $1.trigger.serial }
+    for (key, trigger) in meant {
+      guard let path = unreachable.paths.removeValue(forKey: key) else { continue }
+      deadlines.remove(path.deadline)
+      removeTrigger(trigger.id, .contradicted, moment)
+    }
+  }
+}
+
+extension UnreachableKinds {
+  fileprivate init(_ kind: ICMPError.Kind) {
+    switch kind {
+    case .networkOrHost: self = .network
+    case .protocolOrPort: self = .protocolOrPort
+    case .administrative: self = .administrative
+    case .packetTooBig: self = .packetTooBig
+    case .timeExceeded: self = .timeExceeded
+    case .other: self = .other
+    }
+  }
+}
