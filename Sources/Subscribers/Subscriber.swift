@@ -1,0 +1,179 @@
+import Messages
+import Platform
+import Provisioning
+
+/// One connection to one of the two sockets, with what it asked to be told.
+final class Subscriber {
+  enum Service { case trigger, mif }
+
+  let service: Service
+  let connection: Connection
+  /// What the poller calls it.
+  let token: UInt64
+  /// The number of its last news; news that are dropped have been numbered, so that the gap tells.
+  var sequence: UInt32 = 0
+  var queue: Queue
+  /// Set where the connection is of no use any more; it is closed when the current events are through.
+  var isClosed = false
+  /// Set where the peer hears nothing any more, because it is gone or wants it so. What it has sent is still done.
+  var isDeaf = false
+  /// MIF: news were lost; it is told when the current event is through, and nothing else until then.
+  var isOverrun = false
+  /// Whether the next `settle` is to look at it.
+  var isTouched = false
+  /// What the poller was last told to wait for.
+  var interest: Poller.Interest = .read
+
+  // TDB: what REGISTER asked for, nil before it.
+  var registration: TriggerExtensions?
+  /// Where the replay stands; at the table's end once it is through.
+  var replay = TriggerTable.Cursor.end
+  var isReplaying = false
+
+  // MIF: what it wants announced.
+  var wantsInterfaces = false
+  var domainsOf: [UInt32] = []
+  var elementsOf: [UInt32] = []
+  var addressesOf: [UInt32] = []
+
+  init(_ service: Service, _ connection: consuming Connection, token: UInt64, queueLimit: Int) {
+    self.service = service
+    self.connection = connection
+    self.token = token
+    queue = Queue(limit: queueLimit)
+  }
+
+  var peer: PeerCredentials { connection.peer }
+
+  /// The pid that others are told for what this one did; a process that can't be seen from here has none.
+  var verifiedPid: UInt32 { peer.pid > 0 ? UInt32(peer.pid) : .max }
+
+  func nextSequence() -> UInt32 {
+    sequence &+= 1
+    return sequence
+  }
+
+  /// Whether there is any use in telling it something.
+  var hears: Bool { !isClosed && !isDeaf }
+
+  /// Ends all telling.
+  func deafen() {
+    isDeaf = true
+    isOverrun = false
+    isReplaying = false
+    queue.clear()
+    unsubscribe()
+  }
+
+  /// Ends every announcement that the MIF API owes it.
+  func unsubscribe() {
+    wantsInterfaces = false
+    domainsOf.removeAll()
+    elementsOf.removeAll()
+    addressesOf.removeAll()
+  }
+}
+
+extension Subscriber {
+  /// What the socket would not take yet, in order. Its bound counts bytes, with what keeping a message costs; past it
+  /// the oldest news are dropped. Answers are not, and stand past the bound if they must: no more than one request's
+  /// can, because nothing is read from a subscriber while answers wait for it.
+  struct Queue {
+    private struct Entry {
+      /// Empty where it was sent or dropped.
+      var bytes: [UInt8]
+      var isNews: Bool
+    }
+
+    /// Bytes that a message costs beside its own: its entry and its allocation's header.
+    private static let overhead = 64
+
+    private let limit: Int
+    private var entries: [Entry] = []
+    /// Empty entries. They are never more than the others and a few, so that their room is bounded too.
+    private var holes = 0
+    /// Nothing stands before this place,
+    private var first = 0
+    /// and no news before this one.
+    private var firstNews = 0
+    private var size = 0
+    private(set) var answers = 0
+
+    init(limit: Int) { self.limit = limit }
+
+    var isEmpty: Bool { holes == entries.count }
+
+    /// - Returns: how many news had to go for it, itself included where there was no other.
+    mutating func append(_ message: RawSpan, isNews: Bool) -> Int {
+      let cost = message.byteCount + Queue.overhead
+      var dropped = 0
+      while size + cost > limit, let place = oldestNews() {
+        remove(place)
+        dropped += 1
+      }
+      if isNews, size + cost > limit { return dropped + 1 }
+      var bytes: [UInt8] = []
+      bytes.reserveCapacity(message.byteCount)
+      for index in message.byteOffsets {
+        bytes.append(unsafe message.unsafeLoad(fromByteOffset: index, as: UInt8.self))
+      }
+      entries.append(Entry(bytes: bytes, isNews: isNews))
+      size += cost
+      if !isNews { answers += 1 }
+      return dropped
+    }
+
+    /// Drops all news.
+    ///
+    /// - Returns: how many there were.
+    mutating func dropNews() -> Int {
+      var dropped = 0
+      while let place = oldestNews() {
+        remove(place)
+        dropped += 1
+      }
+      return dropped
+    }
+
+    /// The oldest message; nil if there is none.
+    mutating func front() -> [UInt8]? {
+      if isEmpty { return nil }
+      while entries[first].bytes.isEmpty { first += 1 }
+      return entries[first].bytes
+    }
+
+    /// Takes away what `front` gave.
+    mutating func removeFront() { remove(first) }
+
+    mutating func clear() {
+      entries.removeAll(keepingCapacity: false)
+      holes = 0
+      first = 0
+      firstNews = 0
+      size = 0
+      answers = 0
+    }
+
+    private mutating func oldestNews() -> Int? {
+      var place = max(first, firstNews)
+      while place < entries.count, !entries[place].isNews || entries[place].bytes.isEmpty { place += 1 }
+      firstNews = place
+      return place < entries.count ? place : nil
+    }
+
+    private mutating func remove(_ place: Int) {
+      size -= entries[place].bytes.count + Queue.overhead
+      if !entries[place].isNews { answers -= 1 }
+      entries[place].bytes = []
+      holes += 1
+      if isEmpty {
+        clear()
+      } else if holes > 64, holes > entries.count / 2 {
+        entries.removeAll { $0.bytes.isEmpty }
+        holes = 0
+        first = 0
+        firstNews = 0
+      }
+    }
+  }
+}

@@ -1,0 +1,23 @@
+/// What the sockets count: one name each, shown by `mifctl stats`.
+enum SubscriberCounter: Int, CaseIterable {
+  case accepted, refusedFull, acceptFailed, closed
+  case triggerRequests, mifRequests, refused
+  case answers, news, newsDropped, overruns, held
+
+  var name: StaticString {
+    switch self {
+    case .accepted: "subscribers.accepted"
+    case .refusedFull: "subscribers.refused-full"
+    case .acceptFailed: "subscribers.accept-failed"
+    case .closed: "subscribers.closed"
+    case .triggerRequests: "tdb.requests"
+    case .mifRequests: "mif.requests"
+    case .refused: "subscribers.not-permitted"
+    case .answers: "subscribers.answers"
+    case .news: "subscribers.news"
+    case .newsDropped: "subscribers.news-dropped"
+    case .overruns: "mif.overruns"
+    case .held: "subscribers.held-back"
+    }
+  }
+}

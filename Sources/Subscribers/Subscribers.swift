@@ -1,0 +1,339 @@
+import CLinux
+import Messages
+package import Platform
+package import Provisioning
+
+/// Everybody who is told: the two listening sockets, the connections to them, and the fan-out.
+///
+/// A request is answered, then what it changed is told, then the next one is read: so a writer has its answer before
+/// its own NOTIFY, and all subscribers see one order.
+package struct Subscribers: ~Copyable {
+  package struct Settings: Sendable {
+    /// Connections in all; a further one is accepted and closed, and counted.
+    package var limit = 1024
+    /// Bytes of a subscriber's queue behind its socket's buffer, with 64 for each message in it.
+    package var queueLimit = 64 * 1024
+    /// SO_SNDBUF of each connection.
+    package var sendBuffer = 64 * 1024
+    /// Users beside root who may write to the Trigger Database.
+    package var triggerWriters: [UInt32] = []
+    /// Groups that may: what counts is the effective group of the process that connected.
+    package var triggerWriterGroups: [UInt32] = []
+    package var socketMode: UInt32 = 0o666
+    package var socketGroup: UInt32?
+
+    package init() {}
+  }
+
+  /// Tokens of this type's in a poller have this bit.
+  package static var tokenBit: UInt64 { 1 << 63 }
+  private static var triggerListenerToken: UInt64 { tokenBit | 1 }
+  private static var mifListenerToken: UInt64 { tokenBit | 2 }
+  private static var retryToken: UInt64 { tokenBit | 3 }
+  /// How long nobody is accepted after that failed, nanoseconds.
+  private static var retryInterval: UInt64 { 100_000_000 }
+
+  let settings: Settings
+  private let triggerListener: Listener
+  private let mifListener: Listener
+  /// Runs while the listeners are not polled.
+  private var retry: Timer
+  /// By token; a token is never used again.
+  private var subscribers: [UInt64: Subscriber] = [:]
+  private var lastToken = tokenBit | 0xFF
+  /// Registered with the Trigger Database, in the order of registration.
+  var registered: [Subscriber] = []
+  /// On the MIF API's socket.
+  private(set) var mif: [Subscriber] = []
+  private var counts = [UInt64](repeating: 0, count: SubscriberCounter.allCases.count)
+  private var refusals = [UInt64](repeating: 0, count: MessageRefusal.allCases.count)
+  let scratch = Scratch()
+
+  /// What the sockets are called in the runtime directory.
+  package static var socketNames: [[UInt8]] { [Array("/trigger.sock".utf8), Array("/mif.sock".utf8)] }
+
+  /// Opens both sockets in the runtime directory. What a dead instance left there is replaced.
+  package init(directory: [UInt8], settings: Settings) throws(SystemFailure) {
+    let trigger = try Listener(
+      path: directory + Array("/trigger.sock".utf8), mode: settings.socketMode, group: settings.socketGroup)
+    let mif = try Listener(
+      path: directory + Array("/mif.sock".utf8), mode: settings.socketMode, group: settings.socketGroup)
+    do throws(Errno) {
+      retry = try Timer()
+    } catch {
+      throw SystemFailure("create a timer for the sockets in", directory, error)
+    }
+    self.settings = settings
+    triggerListener = trigger
+    mifListener = mif
+  }
+
+  /// Has the poller watch both sockets.
+  package func watch(_ poller: borrowing Poller) throws(Errno) {
+    try poller.add(retry.descriptor.number, token: Self.retryToken, .read)
+    try poller.add(triggerListener.descriptor.number, token: Self.triggerListenerToken, .read)
+    try poller.add(mifListener.descriptor.number, token: Self.mifListenerToken, .read)
+  }
+
+  /// Removes the sockets from the file system; connections end with the process.
+  package func removeSockets() {
+    removeFile(triggerListener.path)
+    removeFile(mifListener.path)
+  }
+
+  package func forEachCounter(_ body: (StaticString, UInt64) -> Void) {
+    body("subscribers.connected", UInt64(subscribers.count))
+    for counter in SubscriberCounter.allCases { body(counter.name, counts[counter.rawValue]) }
+    for refusal in MessageRefusal.allCases { body(refusal.name, refusals[Int(refusal.rawValue)]) }
+  }
+
+  mutating func count(_ counter: SubscriberCounter) { counts[counter.rawValue] &+= 1 }
+  mutating func count(_ refusal: MessageRefusal) { refusals[Int(refusal.rawValue)] &+= 1 }
+
+  // MARK: Events
+
+  /// Serves one event of the poller's; after the last one comes `settle`. `statistics` hands over the counters of the
+  /// other parts.
+  package mutating func handle(
+    _ event: Poller.Event, _ state: inout NetworkState, at moment: Moment, _ poller: borrowing Poller,
+    statistics: (_ body: (StaticString, UInt64) -> Void) -> Void
+  ) {
+    switch event.token {
+    case Self.triggerListenerToken: accept(.trigger, poller)
+    case Self.mifListenerToken: accept(.mif, poller)
+    case Self.retryToken: if retry.acknowledge() { watchListeners(poller, .read) }
+    default:
+      guard let subscriber = subscribers[event.token], !subscriber.isClosed else { return }
+      touch(subscriber)
+      if subscriber.isOverrun { overrun(subscriber) }
+      // Nobody reads any more what waits for a peer that has hung up. To try to send it finds that out, and lets what
+      // the peer sent before be read.
+      if event.isWritable || event.isHungUp || event.hasError { drain(subscriber) }
+      replay(subscriber, state)
+      if event.isReadable || event.isHungUp || event.hasError {
+        read(subscriber, &state, moment, statistics: statistics)
+      }
+    }
+  }
+
+  /// Tells everybody what the state's announcements say, and empties them. `pid` is the process that caused them, 0
+  /// for the agent itself.
+  package mutating func publish(_ state: inout NetworkState, pid: UInt32 = 0, at moment: Moment) {
+    if state.announcements.isEmpty { return }
+    for announcement in state.announcements {
+      if case .trigger(let change, let trigger) = announcement {
+        tell(change, trigger, pid: pid)
+      } else if !mif.isEmpty {
+        tell(announcement, state, moment)
+      }
+    }
+    state.clearAnnouncements()
+  }
+
+  /// Brings the poller in step with what the connections wait for, and closes those that are done. Costs nothing for
+  /// those that nothing was read from and whose sockets took what they were sent.
+  package mutating func settle(_ poller: borrowing Poller) {
+    if touched.isEmpty { return }
+    for subscriber in touched where subscriber.isOverrun { overrun(subscriber) }
+    var areSomeClosed = false
+    for subscriber in touched {
+      subscriber.isTouched = false
+      if !subscriber.isClosed { updateInterest(subscriber, poller) }
+      if subscriber.isClosed, subscribers.removeValue(forKey: subscriber.token) != nil {
+        count(.closed)
+        areSomeClosed = true
+      }
+    }
+    touched.removeAll(keepingCapacity: true)
+    if areSomeClosed {
+      registered.removeAll { $0.isClosed }
+      mif.removeAll { $0.isClosed }
+    }
+  }
+
+  private func updateInterest(_ subscriber: Subscriber, _ poller: borrowing Poller) {
+    var interest: Poller.Interest = subscriber.queue.answers > 0 ? [] : .read
+    if !subscriber.queue.isEmpty || subscriber.isReplaying { interest.insert(.write) }
+    if interest == subscriber.interest { return }
+    subscriber.interest = interest
+    do throws(Errno) {
+      try poller.modify(subscriber.connection.descriptor.number, token: subscriber.token, interest)
+    } catch {
+      subscriber.isClosed = true
+    }
+  }
+
+  /// Connections that the next `settle` is to look at, each once.
+  private var touched: [Subscriber] = []
+
+  private mutating func touch(_ subscriber: Subscriber) {
+    if subscriber.isTouched { return }
+    subscriber.isTouched = true
+    touched.append(subscriber)
+  }
+
+  // MARK: Connections
+
+  private mutating func accept(_ service: Subscriber.Service, _ poller: borrowing Poller) {
+    // In bites: ten thousand clients that come and go must not keep a packet waiting.
+    for _ in 0..<16 {
+      do throws(Errno) {
+        let accepted = service == .trigger ? try triggerListener.accept() : try mifListener.accept()
+        guard let connection = accepted else { return }
+        // Some may have gone before this one came.
+        if subscribers.count >= settings.limit { settle(poller) }
+        if subscribers.count >= settings.limit {
+          count(.refusedFull)
+          continue
+        }
+        try connection.setSendBuffer(bytes: settings.sendBuffer)
+        lastToken += 1
+        let number = connection.descriptor.number
+        let subscriber = Subscriber(service, connection, token: lastToken, queueLimit: settings.queueLimit)
+        try poller.add(number, token: lastToken, .read)
+        subscribers[lastToken] = subscriber
+        if service == .mif { mif.append(subscriber) }
+        count(.accepted)
+      } catch {
+        // Out of descriptors or memory: whoever waits goes on waiting, and we don't spin on it.
+        count(.acceptFailed)
+        watchListeners(poller, [])
+        _ = try? retry.arm(at: Clock.bootTime() + Self.retryInterval)
+        return
+      }
+    }
+  }
+
+  private func watchListeners(_ poller: borrowing Poller, _ interest: Poller.Interest) {
+    _ = try? poller.modify(triggerListener.descriptor.number, token: Self.triggerListenerToken, interest)
+    _ = try? poller.modify(mifListener.descriptor.number, token: Self.mifListenerToken, interest)
+  }
+
+  // MARK: Reading
+
+  private mutating func read(
+    _ subscriber: Subscriber, _ state: inout NetworkState, _ moment: Moment,
+    statistics: (_ body: (StaticString, UInt64) -> Void) -> Void
+  ) {
+    for _ in 0..<16 {
+      // A client that doesn't read its answers is not read from until it does.
+      if subscriber.isClosed || subscriber.queue.answers > 0 {
+        if subscriber.queue.answers > 0 { count(.held) }
+        return
+      }
+      var memory = scratch.takeRequest()
+      defer { scratch.giveRequest(memory) }
+      var span = memory.mutableSpan
+      var buffer = unsafe span.mutableBytes
+      switch subscriber.connection.receive(into: &buffer) {
+      case .nothing: return
+      case .closed: subscriber.isClosed = true
+      case .failed(let error):
+        // It went with something unread, which is said once; what it sent before comes after that.
+        if error.isPeerGone { subscriber.deafen() } else { subscriber.isClosed = true }
+      case .message(let length):
+        // What is longer than a message may be was cut, and its length is one that no header can give.
+        let bytes = buffer.bytes.extracting(first: length > buffer.byteCount ? buffer.byteCount - 1 : length)
+        switch subscriber.service {
+        case .trigger: serveTrigger(bytes, from: subscriber, &state, moment)
+        case .mif: serveMIF(bytes, from: subscriber, state, moment, statistics: statistics)
+        }
+        publish(&state, pid: subscriber.verifiedPid, at: moment)
+      }
+    }
+  }
+
+  // MARK: Sending
+
+  /// Sends a message, or queues it behind those that wait.
+  mutating func send(_ message: RawSpan, to subscriber: Subscriber, isNews: Bool) {
+    guard subscriber.hears else { return }
+    count(isNews ? .news : .answers)
+    if subscriber.queue.isEmpty, transmit(message, to: subscriber) || !subscriber.hears { return }
+    touch(subscriber)
+    let dropped = subscriber.queue.append(message, isNews: isNews)
+    if dropped == 0 { return }
+    for _ in 0..<dropped { count(.newsDropped) }
+    if subscriber.service == .mif { subscriber.isOverrun = true }
+  }
+
+  private mutating func drain(_ subscriber: Subscriber) {
+    while let message = subscriber.queue.front(), transmit(unsafe message.span.bytes, to: subscriber) {
+      subscriber.queue.removeFront()
+    }
+  }
+
+  /// False if the socket takes nothing now, or never again.
+  private mutating func transmit(_ message: RawSpan, to subscriber: Subscriber) -> Bool {
+    switch subscriber.connection.send(message) {
+    case .sent: return true
+    case .wouldBlock: return false
+    case .failed(let error) where error.isPeerGone: subscriber.deafen()
+    case .tooLong, .failed: subscriber.isClosed = true
+    }
+    touch(subscriber)
+    return false
+  }
+
+  /// Answers with an error.
+  mutating func fail(_ subscriber: Subscriber, _ request: FrameHeader, _ error: ErrorNumber) {
+    write(to: subscriber, isNews: false) { writer throws(MessageOverflow) in
+      try writer.errorAnswer(to: request, error)
+    }
+  }
+
+  /// Writes one answer to a request and sends it. One that would be longer than a message may be is refused with
+  /// EMSGSIZE: nothing half is ever sent, and no request stays without an answer.
+  mutating func answer(
+    _ request: FrameHeader, to subscriber: Subscriber, _ body: (inout MessageWriter) throws(MessageOverflow) -> Void
+  ) {
+    if !write(to: subscriber, isNews: false, body) { fail(subscriber, request, .messageSize) }
+  }
+
+  /// Writes one message and sends it.
+  ///
+  /// - Returns: false if it did not fit; only CONFIG_DATA can be that long.
+  @discardableResult
+  mutating func write(
+    to subscriber: Subscriber, isNews: Bool, _ body: (inout MessageWriter) throws(MessageOverflow) -> Void
+  ) -> Bool {
+    var memory = scratch.takeAnswer()
+    defer { scratch.giveAnswer(memory) }
+    var span = memory.mutableSpan
+    var writer = MessageWriter(unsafe span.mutableBytes)
+    do throws(MessageOverflow) {
+      try body(&writer)
+    } catch {
+      return false
+    }
+    send(writer.message, to: subscriber, isNews: isNews)
+    return true
+  }
+}
+
+extension Errno {
+  /// The other end was closed, or will read nothing any more.
+  fileprivate var isPeerGone: Bool { rawValue == EPIPE || rawValue == ECONNRESET }
+}
+
+/// Memory that messages are read into and written in, one of each at a time. It is moved out while it is in use: a
+/// message within a message would find none, and not be sent.
+final class Scratch {
+  // Each as long as a message may be; the longest answer is CONFIG_DATA with every item of an element.
+  private var request = [UInt8](repeating: 0, count: FrameHeader.maximumMessageLength)
+  private var answer = [UInt8](repeating: 0, count: FrameHeader.maximumMessageLength)
+
+  func takeRequest() -> [UInt8] {
+    var taken: [UInt8] = []
+    swap(&taken, &request)
+    return taken
+  }
+  func giveRequest(_ memory: consuming [UInt8]) { request = memory }
+
+  func takeAnswer() -> [UInt8] {
+    var taken: [UInt8] = []
+    swap(&taken, &answer)
+    return taken
+  }
+  func giveAnswer(_ memory: consuming [UInt8]) { answer = memory }
+}
