@@ -1,0 +1,328 @@
+import Capture
+import Kernel
+import Messages
+package import Platform
+import Provisioning
+import Subscribers
+import Wire
+
+/// The engine: one thread, one loop, run to completion. A packet or a kernel message is decoded, applied and told
+/// before the next one is looked at.
+///
+/// What is ready is served in this order: control packets (RA, DHCP), the kernel, ICMP errors in bites, subscribers,
+/// lifetimes. Control comes before the kernel because the kernel acts on an advertisement after we have it: the
+/// address that it makes is to find its provisioning domain there.
+package final class Agent {
+  private enum Token {
+    static let signals: UInt64 = 1
+    static let timer: UInt64 = 2
+    static let kernel: UInt64 = 3
+    static let packets: UInt64 = 4
+    static let taps: UInt64 = 5
+  }
+
+  /// ICMP errors looked at before everybody else has a turn.
+  private static let errorBite = 256
+  /// Netlink messages likewise.
+  private static let kernelBite = 32
+
+  private var state: NetworkState
+  private var poller: Poller
+  private var timer: Timer
+  private let signals: Signals
+  private var kernel: KernelState
+  private var packets: PacketSockets
+  private var taps: ClientTaps
+  private let followsClients: Bool
+  private var subscribers: Subscribers
+  /// Held as long as the agent runs.
+  private let lock: InstanceLock
+  /// The kernel's first dump is through: what comes now is news.
+  private var isComplete = false
+
+  /// Opens everything: the network first, so that nothing is missed while the kernel is asked for what there is. The
+  /// subscribers' sockets are open then too, but nobody is served before `run` knows what there is: what was there
+  /// before is never told as change.
+  package init(_ configuration: Configuration, directory: [UInt8]) throws(StartFailure) {
+    do throws(SystemFailure) {
+      try RuntimeDirectory.create(directory)
+    } catch { throw .system(error) }
+    let lock = try Agent.lock(directory)
+    Process.raiseDescriptorLimit()
+    do throws(SystemFailure) {
+      let identity = Process.effectiveUser == 0 ? configuration.identity : nil
+      // First of all: the keeper inherits what is open.
+      let keeper = identity == nil ? nil : try Agent.keeper(directory)
+      let signals = try Agent.prepare("signals") { () throws(Errno) in try Signals() }
+      let poller = try Agent.prepare("epoll") { () throws(Errno) in try Poller() }
+      let timer = try Agent.prepare("a timer") { () throws(Errno) in try Timer() }
+      let packets = try PacketSockets(controlRing: configuration.controlRing, errorRing: configuration.errorRing)
+      let kernel = try Agent.kernel()
+      let subscribers = try Subscribers(directory: directory, settings: configuration.subscribers)
+      try Agent.prepare("epoll") { () throws(Errno) in
+        try poller.add(signals.descriptor.number, token: Token.signals, .read)
+        try poller.add(timer.descriptor.number, token: Token.timer, .read)
+        try poller.add(kernel.descriptor, token: Token.kernel, .read)
+      }
+      if let identity { try Privileges.drop(to: identity.user, group: identity.group) }
+      taps = ClientTaps(keeper: keeper)
+      state = NetworkState(limits: configuration.limits, unreachableKinds: configuration.unreachableKinds)
+      followsClients = configuration.followsDHCPClients
+      self.lock = lock
+      self.signals = signals
+      self.poller = poller
+      self.timer = timer
+      self.packets = packets
+      self.kernel = kernel
+      self.subscribers = subscribers
+    } catch { throw .system(error) }
+  }
+
+  /// The keeper of an instance that has just ended holds the lock until it has tidied up: half a second for that.
+  private static func lock(_ directory: [UInt8]) throws(StartFailure) -> InstanceLock {
+    var attempts = 0
+    while true {
+      attempts += 1
+      do throws(LockRefusal) {
+        return try InstanceLock(directory: directory)
+      } catch {
+        switch error {
+        case .held where attempts < 20: Clock.sleep(milliseconds: 25)
+        case .held(let pid): throw .alreadyRunning(directory: directory, pid: pid)
+        case .failed(let failure): throw .system(failure)
+        }
+      }
+    }
+  }
+
+  private static func keeper(_ directory: [UInt8]) throws(SystemFailure) -> Keeper {
+    func removeSockets() {
+      for name in Subscribers.socketNames { removeFile(directory + name) }
+    }
+    return try Keeper { request, argument throws(SystemFailure) in
+      switch request {
+      case .openClientTap: return try ClientTap.open(interface: argument)
+      case .removeSockets:
+        removeSockets()
+        return nil
+      }
+    } finish: {
+      // Also where the engine ended without a word.
+      removeSockets()
+    }
+  }
+
+  private static func kernel() throws(SystemFailure) -> KernelState {
+    do throws(KernelError) {
+      return try KernelState(at: Clock.bootTime())
+    } catch {
+      throw SystemFailure("ask the kernel for the network", [], Errno(rawValue: error.code))
+    }
+  }
+
+  private static func prepare<T: ~Copyable>(
+    _ what: StaticString, _ body: () throws(Errno) -> T
+  ) throws(SystemFailure) -> T {
+    do throws(Errno) {
+      return try body()
+    } catch {
+      throw SystemFailure("prepare", what.bytes, error)
+    }
+  }
+}
+
+extension StaticString {
+  fileprivate var bytes: [UInt8] {
+    var bytes: [UInt8] = []
+    append(self, to: &bytes)
+    return bytes
+  }
+}
+
+/// Why the agent does not run.
+package enum StartFailure: Error, Sendable {
+  case system(SystemFailure)
+  case alreadyRunning(directory: [UInt8], pid: Int32?)
+  /// The kernel did not tell within ten seconds what there is.
+  case kernelSilent
+  case replay([UInt8])
+}
+
+// MARK: The loop
+
+extension Agent {
+  /// Runs until SIGTERM or SIGINT, then removes the sockets.
+  package func run() throws(StartFailure) {
+    if try !learnWhatIsThere() { return end() }
+    Log.notice("ready")
+    var hasMore = false
+    while true {
+      arm()
+      let count: Int
+      do throws(Errno) {
+        count = try poller.wait(milliseconds: hasMore ? 0 : -1)
+      } catch {
+        throw .system(SystemFailure("wait for events", [], error))
+      }
+      var isKernelReady = false
+      for index in 0..<count {
+        let event = poller.event(index)
+        switch event.token {
+        case Token.kernel: isKernelReady = true
+        case Token.packets: if event.hasError { packets.takeErrors() }
+        case Token.taps:
+          if event.hasError { taps.takeErrors() }
+          taps.drain(hear)
+        default: break
+        }
+      }
+      hearControl()
+      if isKernelReady || hasMore || kernelIsDue { hasMore = try serveKernel() } else { hasMore = false }
+      if packets.hearErrors(limit: Agent.errorBite, hear) { hasMore = true }
+      for index in 0..<count {
+        let event = poller.event(index)
+        switch event.token {
+        case Token.signals: if try handleSignals() { return end() }
+        case Token.timer: _ = timer.acknowledge()
+        case Token.kernel, Token.packets, Token.taps: break
+        default:
+          subscribers.handle(event, &state, at: now(), poller) { body in
+            for counter in KernelCounters.Counter.allCases { body(counter.name, kernel.counters[counter]) }
+            packets.forEachCounter(body)
+            taps.forEachCounter(body)
+          }
+        }
+      }
+      advance()
+      subscribers.settle(poller)
+    }
+  }
+
+  private func end() {
+    if !taps.removeSockets() { subscribers.removeSockets() }
+  }
+
+  private var kernelIsDue: Bool { kernel.deadline.map { $0 <= Clock.bootTime() } ?? false }
+
+  /// Waits for the first dump to be through; packets that arrive meanwhile are heard after it. False if a signal ended
+  /// the wait.
+  private func learnWhatIsThere() throws(StartFailure) -> Bool {
+    let giveUp = Clock.bootTime() + 10_000_000_000
+    while !isComplete {
+      let now = Clock.bootTime()
+      if now >= giveUp { throw .kernelSilent }
+      if try serveKernel() { continue }
+      if isComplete { break }
+      do throws(Errno) {
+        try timer.arm(at: min(kernel.deadline ?? giveUp, giveUp))
+        _ = try poller.wait()
+        _ = timer.acknowledge()
+      } catch {
+        throw .system(SystemFailure("wait for the kernel", [], error))
+      }
+      if try handleSignals() { return false }
+    }
+    state.clearAnnouncements()
+    do throws(Errno) {
+      try packets.watch(poller, token: Token.packets)
+      try subscribers.watch(poller)
+    } catch {
+      throw .system(SystemFailure("watch the sockets", [], error))
+    }
+    return true
+  }
+
+  /// One timer for the state's lifetimes and the kernel's retries.
+  private func arm() {
+    var deadline = state.nextDeadline
+    if let kernel = kernel.deadline { deadline = min(deadline, Instant(nanoseconds: kernel)) }
+    if followsClients, let taps = taps.deadline { deadline = min(deadline, Instant(nanoseconds: taps)) }
+    // Fails only for times that no clock has.
+    _ = try? timer.arm(at: deadline == .never ? nil : deadline.nanoseconds)
+  }
+
+  private func now() -> Moment {
+    Moment(Instant(nanoseconds: Clock.bootTime()), timestamp: Clock.realTime())
+  }
+
+  @inline(never)
+  private func hear(_ bytes: RawSpan, _ family: Family, _ arrival: Arrival) {
+    let instant = Instant(nanoseconds: Clock.bootTime())
+    state.hear(bytes, family, arrival, at: instant)
+    if !state.announcements.isEmpty {
+      subscribers.publish(&state, at: Moment(instant, timestamp: arrival.timestamp))
+    }
+  }
+
+  /// Hands the control packets that wait to the state. A client's request is heard before the answer to it: both may
+  /// have come since the last look.
+  private func hearControl() {
+    packets.hearControl { bytes, family, arrival in
+      if followsClients, !isICMP(bytes, family) { taps.drain(hear) }
+      let before = state.dhcpReplies
+      hear(bytes, family, arrival)
+      guard followsClients else { return }
+      if state.dhcpReplies != before {
+        taps.heardServer(on: arrival.interface, state, at: Clock.bootTime(), poller, token: Token.taps)
+      } else if !taps.isTapped(arrival.interface), state.expectsDHCPClient(arrival.interface) {
+        // A router asks for DHCPv6.
+        taps.consider(arrival.interface, state, at: Clock.bootTime(), poller, token: Token.taps)
+      }
+    }
+  }
+
+  private func follow(_ event: KernelEvent, _ moment: Moment) {
+    guard followsClients else { return }
+    let now = moment.instant.nanoseconds
+    switch event {
+    case .link(let link): taps.consider(link.index, state, at: now, poller, token: Token.taps)
+    case .address(let address): taps.consider(address.interface, state, at: now, poller, token: Token.taps)
+    case .addressRemoved(let interface, _): taps.consider(interface, state, at: now, poller, token: Token.taps)
+    case .linkRemoved(let index): taps.close(index)
+    case .snapshotComplete, .defaultRoute, .defaultRouteRemoved, .neighbour: break
+    }
+  }
+
+  private func advance() {
+    let moment = now()
+    if followsClients { taps.askIfDue(state, at: moment.instant.nanoseconds, poller, token: Token.taps) }
+    if state.nextDeadline > moment.instant { return }
+    state.advance(to: moment)
+    subscribers.publish(&state, at: moment)
+  }
+
+  private func serveKernel() throws(StartFailure) -> Bool {
+    do throws(KernelError) {
+      return try kernel.service(limit: Agent.kernelBite, at: Clock.bootTime()) { event in
+        // An advertisement that has arrived was there before what the kernel made of it.
+        hearControl()
+        let moment = now()
+        state.apply(event, at: moment)
+        if case .snapshotComplete = event { isComplete = true }
+        if isComplete { subscribers.publish(&state, at: moment) }
+        follow(event, moment)
+      }
+    } catch {
+      throw .system(SystemFailure("read from the kernel", [], Errno(rawValue: error.code)))
+    }
+  }
+
+  /// True if the agent is to end. Rereading the configuration is the keeper's: SIGHUP changes nothing yet.
+  private func handleSignals() throws(StartFailure) -> Bool {
+    while let signal = signals.next() {
+      switch signal {
+      case .terminate, .interrupt: return true
+      case .hangup: Log.notice("SIGHUP: the configuration is read at the start only")
+      }
+    }
+    return false
+  }
+}
+
+/// Whether a control packet is plainly a Router Advertisement, so that no client's request can have led to it.
+private func isICMP(_ bytes: RawSpan, _ family: Family) -> Bool {
+  let nextHeader = 6
+  let icmpv6: UInt8 = 58
+  guard family == .v6, bytes.byteCount > nextHeader else { return false }
+  return unsafe bytes.unsafeLoad(fromByteOffset: nextHeader, as: UInt8.self) == icmpv6
+}

@@ -1,0 +1,185 @@
+import Platform
+package import Provisioning
+package import Subscribers
+import Wire
+
+/// What the configuration file sets; every value has a default, and no file is needed.
+package struct Configuration: Sendable {
+  package var limits = Limits()
+  package var unreachableKinds = UnreachableKinds.default
+  package var subscribers = Subscribers.Settings()
+  /// Bytes of each of the two control rings and of each of the two error rings.
+  package var controlRing = 128 * 1024
+  package var errorRing = 384 * 1024
+  /// Whether DHCP clients on this host are followed, which costs every packet of their interfaces a copy.
+  package var followsDHCPClients = true
+
+  /// Who the engine becomes if it is started as root: `user`, or else the user `mifd` of /etc/passwd, or else nobody
+  /// (65534). nil for staying root.
+  package var identity: (user: UInt32, group: UInt32)? {
+    switch user {
+    case 0: nil
+    case .some(let user): (user, user)
+    case nil: Privileges.user(named: "mifd") ?? (65_534, 65_534)
+    }
+  }
+  private var user: UInt32?
+
+  package init() {}
+
+  /// A line that can't be taken: where, and what to do.
+  package struct Mistake: Error, Sendable {
+    package var line: Int
+    package var message: [UInt8]
+  }
+
+  /// Longest file that is read.
+  package static let sizeLimit = 64 * 1024
+
+  /// Reads `key = value` lines; `#` begins a comment. docs/operators-guide.md lists the keys.
+  package init(parsing text: [UInt8]) throws(Mistake) {
+    var number = 0
+    for line in text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
+      number += 1
+      let content = line.prefix { $0 != UInt8(ascii: "#") }.trimmed
+      if content.isEmpty { continue }
+      guard let equals = content.firstIndex(of: UInt8(ascii: "=")) else {
+        throw Mistake(line: number, message: Array("expected 'key = value'".utf8))
+      }
+      let key = content[..<equals].trimmed
+      let value = content[(equals + 1)...].trimmed
+      do throws(Reason) {
+        try set(key, value)
+      } catch {
+        var message: [UInt8] = []
+        switch error {
+        case .unknownKey:
+          message = Array("unknown key '".utf8) + key + Array("'".utf8)
+        case .value(let expected):
+          message = Array("'".utf8) + key + Array("' wants ".utf8)
+          append(expected, to: &message)
+          message += Array(", not '".utf8) + value + Array("'".utf8)
+        case .number(let range):
+          message = Array("'".utf8) + key + Array("' wants a whole number from ".utf8)
+          append(decimal: range.lowerBound, to: &message)
+          append(" to ", to: &message)
+          append(decimal: range.upperBound, to: &message)
+          message += Array(", not '".utf8) + value + Array("'".utf8)
+        }
+        throw Mistake(line: number, message: message)
+      }
+    }
+  }
+
+  private enum Reason: Error {
+    case unknownKey
+    case value(StaticString)
+    case number(ClosedRange<Int>)
+  }
+
+  private mutating func set(_ key: ArraySlice<UInt8>, _ value: ArraySlice<UInt8>) throws(Reason) {
+    switch key {
+    case "hold-time": limits.holdTime = UInt64(try number(value, 1...86_400)) * 1_000_000_000
+    case "triggers": limits.clientTriggers = try number(value, 0...1_048_576)
+    case "unreachable-paths": limits.unreachablePaths = try number(value, 1...65_536)
+    case "unreachable": unreachableKinds = try kinds(value)
+    case "subscribers": subscribers.limit = try number(value, 1...65_536)
+    case "subscriber-queue": subscribers.queueLimit = try number(value, 4_096...16_777_216)
+    case "trigger-writers": subscribers.triggerWriters = try identifiers(value, "numeric user ids, separated by commas")
+    case "trigger-writer-groups":
+      subscribers.triggerWriterGroups = try identifiers(value, "numeric group ids, separated by commas")
+    case "socket-mode": subscribers.socketMode = try mode(value)
+    case "socket-group": subscribers.socketGroup = UInt32(try number(value, 0...4_294_967_294))
+    case "user": user = UInt32(try number(value, 0...4_294_967_294))
+    case "control-ring": controlRing = try number(value, 16_384...67_108_864)
+    case "error-ring": errorRing = try number(value, 16_384...67_108_864)
+    case "dhcp-clients": followsDHCPClients = try choice(value)
+    default: throw .unknownKey
+    }
+  }
+
+  private func number(_ text: ArraySlice<UInt8>, _ range: ClosedRange<Int>) throws(Reason) -> Int {
+    guard let number = Int(decimal: text), range.contains(number) else { throw .number(range) }
+    return number
+  }
+
+  private func choice(_ text: ArraySlice<UInt8>) throws(Reason) -> Bool {
+    switch text {
+    case "yes": return true
+    case "no": return false
+    default: throw .value("yes or no")
+    }
+  }
+
+  private func mode(_ text: ArraySlice<UInt8>) throws(Reason) -> UInt32 {
+    var mode: UInt32 = 0
+    for byte in text {
+      guard byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "7"), mode <= 0o77 else {
+        throw .value("an octal mode such as 0660")
+      }
+      mode = mode << 3 | UInt32(byte - UInt8(ascii: "0"))
+    }
+    if text.isEmpty { throw .value("an octal mode such as 0660") }
+    return mode
+  }
+
+  /// Of users or groups; the last number there is stands for none.
+  private func identifiers(_ text: ArraySlice<UInt8>, _ expected: StaticString) throws(Reason) -> [UInt32] {
+    var identifiers: [UInt32] = []
+    for word in text.words {
+      guard let identifier = Int(decimal: word.trimmed), identifier < Int(UInt32.max) else { throw .value(expected) }
+      identifiers.append(UInt32(identifier))
+    }
+    return identifiers
+  }
+
+  private func kinds(_ text: ArraySlice<UInt8>) throws(Reason) -> UnreachableKinds {
+    var kinds: UnreachableKinds = []
+    for word in text.words {
+      switch word.trimmed {
+      case "network": kinds.insert(.network)
+      case "port": kinds.insert(.protocolOrPort)
+      case "administrative": kinds.insert(.administrative)
+      case "time-exceeded": kinds.insert(.timeExceeded)
+      case "packet-too-big": kinds.insert(.packetTooBig)
+      case "other": kinds.insert(.other)
+      default:
+        throw .value("kinds of network, port, administrative, time-exceeded, packet-too-big, other")
+      }
+    }
+    return kinds
+  }
+}
+
+extension ArraySlice<UInt8> {
+  /// What stands between commas; none where nothing stands at all.
+  fileprivate var words: [ArraySlice<UInt8>] {
+    isEmpty ? [] : split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false)
+  }
+
+  fileprivate var trimmed: ArraySlice<UInt8> {
+    func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 || byte == 0x0D }
+    var slice = self
+    while let first = slice.first, isSpace(first) { slice.removeFirst() }
+    while let last = slice.last, isSpace(last) { slice.removeLast() }
+    return slice
+  }
+}
+
+/// Compares bytes with a literal, without the Unicode tables that String would bring.
+private func ~= (literal: StaticString, bytes: ArraySlice<UInt8>) -> Bool {
+  literal.withUTF8Buffer { unsafe $0.elementsEqual(bytes) }
+}
+
+extension Int {
+  /// Decimal digits and nothing else, up to 15 of them.
+  fileprivate init?(decimal text: ArraySlice<UInt8>) {
+    if text.isEmpty || text.count > 15 { return nil }
+    var number = 0
+    for byte in text {
+      guard byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "9") else { return nil }
+      number = number * 10 + Int(byte - UInt8(ascii: "0"))
+    }
+    self = number
+  }
+}

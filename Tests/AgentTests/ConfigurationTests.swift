@@ -1,0 +1,132 @@
+import Agent
+import Provisioning
+import Subscribers
+import Testing
+
+/// docs/operators-guide.md, "Configuration".
+@Suite struct ConfigurationTests {
+  private func parse(_ text: String) throws(Configuration.Mistake) -> Configuration {
+    try Configuration(parsing: Array(text.utf8))
+  }
+
+  struct Taken: Sendable, CustomTestStringConvertible {
+    var testDescription: String
+    var isAsExpected: @Sendable (Configuration) -> Bool
+    init(_ text: String, _ isAsExpected: @escaping @Sendable (Configuration) -> Bool) {
+      testDescription = text
+      self.isAsExpected = isAsExpected
+    }
+  }
+
+  static let taken: [Taken] = [
+    Taken("hold-time = 1") { $0.limits.holdTime == 1_000_000_000 },
+    Taken("hold-time = 86400") { $0.limits.holdTime == 86_400_000_000_000 },
+    Taken("triggers = 0") { $0.limits.clientTriggers == 0 },
+    Taken("triggers = 1048576") { $0.limits.clientTriggers == 1_048_576 },
+    Taken("unreachable-paths = 65536") { $0.limits.unreachablePaths == 65_536 },
+    Taken("unreachable = network") { $0.unreachableKinds == .network },
+    Taken("unreachable = port, administrative,time-exceeded , packet-too-big,other") {
+      $0.unreachableKinds == [.protocolOrPort, .administrative, .timeExceeded, .packetTooBig, .other]
+    },
+    Taken("unreachable =") { $0.unreachableKinds.isEmpty },
+    Taken("subscribers = 65536") { $0.subscribers.limit == 65_536 },
+    Taken("subscriber-queue = 4096") { $0.subscribers.queueLimit == 4096 },
+    Taken("subscriber-queue = 16777216") { $0.subscribers.queueLimit == 16_777_216 },
+    Taken("trigger-writers = 1000, 1001") { $0.subscribers.triggerWriters == [1000, 1001] },
+    Taken("trigger-writers = 4294967294") { $0.subscribers.triggerWriters == [4_294_967_294] },
+    Taken("trigger-writers =") { $0.subscribers.triggerWriters.isEmpty },
+    Taken("trigger-writer-groups = 0,100") { $0.subscribers.triggerWriterGroups == [0, 100] },
+    Taken("socket-mode = 0660") { $0.subscribers.socketMode == 0o660 },
+    Taken("socket-mode = 777") { $0.subscribers.socketMode == 0o777 },
+    Taken("socket-group = 0") { $0.subscribers.socketGroup == 0 },
+    Taken("socket-group = 4294967294") { $0.subscribers.socketGroup == 4_294_967_294 },
+    Taken("user = 0") { $0.identity == nil },
+    Taken("user = 1000") { $0.identity.map { $0.user == 1000 && $0.group == 1000 } ?? false },
+    Taken("control-ring = 16384") { $0.controlRing == 16_384 },
+    Taken("error-ring = 67108864") { $0.errorRing == 67_108_864 },
+    Taken("dhcp-clients = no") { !$0.followsDHCPClients },
+    Taken("dhcp-clients = yes") { $0.followsDHCPClients },
+    Taken("") { $0.limits.holdTime == 60_000_000_000 },
+    Taken("# only = a comment\n\n   \t\r\n") { $0.subscribers.limit == 1024 },
+    Taken("\t triggers=7# not 8\r\n") { $0.limits.clientTriggers == 7 },
+    Taken("triggers = 1\ntriggers = 2") { $0.limits.clientTriggers == 2 },
+  ]
+
+  @Test(arguments: taken) func `is taken`(_ taken: Taken) throws {
+    #expect(taken.isAsExpected(try parse(taken.testDescription)))
+  }
+
+  static let mistakes: [(text: String, line: Int, message: String)] = [
+    ("nonsense", 1, "expected 'key = value'"),
+    ("triggers = 5\n\n# fine\n  nonsense  # what", 4, "expected 'key = value'"),
+    ("= 5", 1, "unknown key ''"),
+    ("Triggers = 5", 1, "unknown key 'Triggers'"),
+    ("trigger = 5", 1, "unknown key 'trigger'"),
+    ("hold-time = 0", 1, "'hold-time' wants a whole number from 1 to 86400, not '0'"),
+    ("hold-time = 86401", 1, "'hold-time' wants a whole number from 1 to 86400, not '86401'"),
+    ("hold-time = 60s", 1, "'hold-time' wants a whole number from 1 to 86400, not '60s'"),
+    ("hold-time =", 1, "'hold-time' wants a whole number from 1 to 86400, not ''"),
+    ("triggers = -1", 1, "'triggers' wants a whole number from 0 to 1048576, not '-1'"),
+    ("\ntriggers = 1048577", 2, "'triggers' wants a whole number from 0 to 1048576, not '1048577'"),
+    (
+      "triggers = 99999999999999999999999", 1,
+      "'triggers' wants a whole number from 0 to 1048576, not '99999999999999999999999'"
+    ),
+    ("unreachable-paths = 0", 1, "'unreachable-paths' wants a whole number from 1 to 65536, not '0'"),
+    ("unreachable-paths = 65537", 1, "'unreachable-paths' wants a whole number from 1 to 65536, not '65537'"),
+    (
+      "unreachable = network, host", 1,
+      "'unreachable' wants kinds of network, port, administrative, time-exceeded, packet-too-big, other, not 'network, host'"
+    ),
+    (
+      "unreachable = network,", 1,
+      "'unreachable' wants kinds of network, port, administrative, time-exceeded, packet-too-big, other, not 'network,'"
+    ),
+    ("subscribers = 0", 1, "'subscribers' wants a whole number from 1 to 65536, not '0'"),
+    ("subscribers = 65537", 1, "'subscribers' wants a whole number from 1 to 65536, not '65537'"),
+    ("subscriber-queue = 4095", 1, "'subscriber-queue' wants a whole number from 4096 to 16777216, not '4095'"),
+    ("subscriber-queue = 16777217", 1, "'subscriber-queue' wants a whole number from 4096 to 16777216, not '16777217'"),
+    ("trigger-writers = root", 1, "'trigger-writers' wants numeric user ids, separated by commas, not 'root'"),
+    ("trigger-writers = 1 2", 1, "'trigger-writers' wants numeric user ids, separated by commas, not '1 2'"),
+    ("trigger-writers = 1,,2", 1, "'trigger-writers' wants numeric user ids, separated by commas, not '1,,2'"),
+    // (uid_t) -1 is nobody.
+    (
+      "trigger-writers = 4294967295", 1,
+      "'trigger-writers' wants numeric user ids, separated by commas, not '4294967295'"
+    ),
+    (
+      "trigger-writer-groups = wheel", 1,
+      "'trigger-writer-groups' wants numeric group ids, separated by commas, not 'wheel'"
+    ),
+    ("socket-mode = 0680", 1, "'socket-mode' wants an octal mode such as 0660, not '0680'"),
+    ("socket-mode = 1777", 1, "'socket-mode' wants an octal mode such as 0660, not '1777'"),
+    ("socket-mode = rw", 1, "'socket-mode' wants an octal mode such as 0660, not 'rw'"),
+    ("socket-mode =", 1, "'socket-mode' wants an octal mode such as 0660, not ''"),
+    ("socket-group = mif", 1, "'socket-group' wants a whole number from 0 to 4294967294, not 'mif'"),
+    ("control-ring = 16383", 1, "'control-ring' wants a whole number from 16384 to 67108864, not '16383'"),
+    ("error-ring = 67108865", 1, "'error-ring' wants a whole number from 16384 to 67108864, not '67108865'"),
+    ("dhcp-clients = true", 1, "'dhcp-clients' wants yes or no, not 'true'"),
+    ("triggers = 5 = 6", 1, "'triggers' wants a whole number from 0 to 1048576, not '5 = 6'"),
+  ]
+
+  @Test(arguments: mistakes) func `is a mistake`(_ text: String, _ line: Int, _ message: String) throws {
+    let mistake = try #require(throws: Configuration.Mistake.self) { try parse(text) }
+    #expect(mistake.line == line)
+    #expect(String(decoding: mistake.message, as: UTF8.self) == message)
+  }
+
+  @Test func `any bytes are a configuration or a mistake`() {
+    var seed: UInt64 = 88_172_645_463_325_252
+    for _ in 0..<5000 {
+      var text: [UInt8] = []
+      for _ in 0..<40 {
+        seed ^= seed << 13
+        seed ^= seed >> 7
+        seed ^= seed << 17
+        let words: [String] = ["triggers", "=", "\n", "#", ",", " ", "unreachable", "7", "\0", "socket-mode"]
+        if seed % 3 == 0 { text.append(UInt8(seed >> 32 & 0xFF)) } else { text += words[Int(seed >> 8 % 10) % 10].utf8 }
+      }
+      _ = try? Configuration(parsing: text)
+    }
+  }
+}
