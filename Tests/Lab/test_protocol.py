@@ -1,0 +1,521 @@
+"""The two protocols as docs/protocol.md has them: what clients of the trigger database do to each other, every errno,
+and clients that misbehave. One agent serves all of a module's tests; each test cleans up after itself."""
+
+import errno
+import os
+import random
+import select
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from labkit.agent import Agent
+from labkit.frame import HEADER, Message, Payload
+from labkit.mif_client import Element, Info, Mif, MifClient, element_payload, interface_payload, pvd_payload
+from labkit.processes import wait_until
+from labkit.story import Tdb, eventually, tell
+from labkit.trigger_client import (
+    ADDRESS,
+    CAUSE,
+    REPLAY,
+    RING,
+    TRIGGER,
+    WITH_FILTER,
+    WITH_ORIGIN,
+    Kind,
+    Reason,
+    Source,
+    Trigger,
+    TriggerClient,
+    Verb,
+    address,
+    trigger,
+)  # fmt: skip
+
+OWN = 4660
+NOBODY = 65534
+
+
+@contextmanager
+def client(agent: Agent, extensions: int | None = None) -> Iterator[TriggerClient]:
+    made = TriggerClient(agent.directory)
+    if extensions is not None:
+        made.register(extensions)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@contextmanager
+def mif_client(agent: Agent) -> Iterator[MifClient]:
+    made = MifClient(agent.directory)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+# What clients of the trigger database may rely on
+
+
+def test_add_get_modify_delete(quiet: Agent) -> None:
+    """A trigger's life: answers repeat the request with the id filled in, subscribers hear each step once."""
+    local, remote, other = address("192.0.2.10"), address("198.51.100.7"), address("2001:db8::7", 64)
+    with client(quiet) as writer, client(quiet, CAUSE | REPLAY | WITH_ORIGIN) as listener:
+        ear = Tdb(listener)
+        ear.mark()
+        answer = writer.add(Kind.DEST_UNREACHABLE, local, remote)
+        added = Trigger.parse(answer)
+        assert answer.errno == 0 and added.type == Kind.DEST_UNREACHABLE and added.ips == ("192.0.2.10", "198.51.100.7")
+        told = ear.expect(cause=Verb.ADD, id=added.id)
+        assert told.addresses == added.addresses and told.pid == os.getpid()
+        assert told.origin is not None and told.origin.source == Source.CLIENT and told.origin.reason == Reason.NONE
+        assert told.origin.interface == 0 and told.origin.name == ""
+        assert abs(time.time_ns() - told.origin.timestamp) < 5e9
+
+        got = Trigger.parse(writer.get(added.id))
+        assert (got.type, got.addresses, got.origin) == (added.type, added.addresses, None)
+        assert Trigger.parse(listener.get(added.id)).origin is not None
+
+        changed = Trigger.parse(writer.modify(added.id, OWN, other))
+        assert changed.type == OWN and changed.ips == ("2001:db8::7",)
+        told = ear.expect(cause=Verb.MODIFY, id=added.id)
+        assert told.type == OWN and told.ips == ("2001:db8::7",)
+        # Without addresses the stored ones stay, and the answer repeats the request.
+        assert Trigger.parse(writer.modify(added.id, OWN + 1)).ips == ()
+        told = ear.expect(cause=Verb.MODIFY, id=added.id)
+        assert told.type == OWN + 1 and told.ips == ("2001:db8::7",)
+
+        gone = Trigger.parse(writer.delete(added.id))
+        assert gone.type == OWN + 1
+        told = ear.expect(cause=Verb.DELETE, id=added.id)
+        assert told.origin is not None and told.origin.reason == Reason.DELETED and told.pid == os.getpid()
+        assert writer.get(added.id).errno == errno.ENOENT
+        ear.none()
+
+
+def test_answer_comes_before_the_own_notify(quiet: Agent) -> None:
+    with client(quiet, CAUSE) as both:
+        before = len(both.log)
+        answer = both.add(OWN)
+        assert len(both.log) == before, "the NOTIFY came before the answer"
+        both.barrier()
+        assert [told.id for told in both.log[before:]] == [Trigger.parse(answer).id]
+        both.delete(Trigger.parse(answer).id)
+
+
+def test_ids_count_up(quiet: Agent) -> None:
+    with client(quiet) as writer:
+        ids = []
+        for _ in range(5):
+            ids.append(Trigger.parse(writer.add(OWN)).id)
+            writer.delete(ids[-1])
+        assert ids == sorted(set(ids)), "a deleted id came back"
+
+
+def test_bare_draft(quiet: Agent) -> None:
+    """Without extensions: flags 0 in every NOTIFY, no ORIGIN, and a deletion that looks like an addition."""
+    with client(quiet) as writer, client(quiet, 0) as listener:
+        id = Trigger.parse(writer.add(OWN, address("192.0.2.1"))).id
+        writer.delete(id)
+        listener.barrier()
+        added, deleted = listener.log
+        assert (added.id, deleted.id, added.cause, deleted.cause) == (id, id, 0, 0)
+        assert added.origin is None and deleted.origin is None
+
+
+def test_each_news_once_to_each(quiet: Agent) -> None:
+    """Two subscribers, and one that registered twice, hear every NOTIFY exactly once."""
+    with client(quiet) as writer, client(quiet, CAUSE) as one, client(quiet, CAUSE) as other:
+        other.register(CAUSE)
+        ids = [Trigger.parse(writer.add(OWN)).id for _ in range(50)]
+        for id in ids:
+            writer.delete(id)
+        for each in (one, other):
+            each.barrier()
+            assert [told.id for told in each.log if told.cause == Verb.ADD] == ids
+            assert [told.id for told in each.log if told.cause == Verb.DELETE] == ids
+
+
+def test_replay(quiet: Agent) -> None:
+    """REPLAY tells all that stands, then the mark; asked again, it tells it again."""
+    with client(quiet) as writer:
+        ids = {Trigger.parse(writer.add(OWN, address("192.0.2.1"))).id for _ in range(300)}
+        with client(quiet) as listener:
+            replayed = listener.register(CAUSE | REPLAY | WITH_ORIGIN)
+            assert ids <= {told.id for told in replayed} and all(told.cause == Verb.ADD for told in replayed)
+            kinds = {told.type for told in replayed if told.id not in ids}
+            assert Kind.IF_ADDED in kinds
+            again = listener.register(CAUSE | REPLAY)
+            assert {told.id for told in again} == {told.id for told in replayed}
+            assert all(told.origin is None for told in again)
+        for id in ids:
+            writer.delete(id)
+
+
+def test_replay_while_it_changes(quiet: Agent) -> None:
+    """Nothing is missed or doubled between replay and news, with a writer that never stops meanwhile. The client
+    checks each message: told twice, or deleted before it was told, is an error of its own."""
+    with client(quiet) as writer, client(quiet) as listener:
+        mine = [Trigger.parse(writer.add(OWN)).id for _ in range(400)]
+        seq = listener.send(Verb.REGISTER, flags=CAUSE | REPLAY)
+        listener.granted = CAUSE | REPLAY
+        for id in mine[::2]:
+            writer.delete(id)
+        fresh = [Trigger.parse(writer.add(OWN)).id for _ in range(100)]
+        assert listener.answer(seq).errno == 0
+        wait_until(lambda: listener.pump(0.1) and bool(listener.marks), "the end of the replay", every=0)
+        listener.barrier()
+        standing = {id for id, told in listener.standing.items() if told.type == OWN}
+        assert standing == set(mine[1::2]) | set(fresh)
+        for id in standing:
+            writer.delete(id)
+
+
+def test_extensions_granted(quiet: Agent) -> None:
+    """RING and FILTER aren't granted in this version, unknown bits never."""
+    with client(quiet) as one:
+        answer = one.request(Verb.REGISTER, flags=CAUSE | RING | 0xE0)
+        assert answer.errno == 0 and answer.flags == CAUSE
+        filtered = Payload(0x8002, b"\0" * 12)
+        answer = one.request(Verb.REGISTER, filtered, flags=CAUSE | WITH_FILTER)
+        assert answer.errno == 0 and answer.flags == CAUSE
+
+
+def test_unknown_payloads_are_skipped(quiet: Agent) -> None:
+    with client(quiet) as writer:
+        answer = writer.request(Verb.ADD, Payload(0x7777, b"x" * 20), trigger(OWN), Payload(99, b""))
+        assert answer.errno == 0
+        writer.delete(Trigger.parse(answer).id)
+
+
+# Errors
+
+
+def frame(kind: int, body: bytes = b"", *, version: int = 1, len8: int | None = None, seq: int = 77) -> bytes:
+    length = (HEADER.size + len(body)) // 8 if len8 is None else len8
+    return HEADER.pack(version, kind, 0, 0, length, 0, seq, 4321) + body
+
+
+def sixteen(count: int) -> bytes:
+    return trigger(OWN).wire + address("192.0.2.1").wire * count
+
+
+UNKNOWN_FAMILY = Payload(ADDRESS, b"\x20\0\0\0" + struct.pack("=H", 1) + b"\0" * 14)
+BAD = {
+    # name: (message, errno, msgtype of the answer, seq of the answer)
+    "version": (frame(1, trigger(OWN).wire, version=2), errno.EPROTONOSUPPORT, 1, 77),
+    "version and type": (frame(99, version=0), errno.EPROTONOSUPPORT, 99, 77),
+    "type 0": (frame(0), errno.EOPNOTSUPP, 0, 77),
+    "type 7": (frame(7), errno.EOPNOTSUPP, 7, 77),
+    "NOTIFY from a client": (frame(5, trigger(OWN).wire), errno.EOPNOTSUPP, 5, 77),
+    "one byte": (b"\1", errno.EMSGSIZE, 0, 0),
+    "three bytes": (frame(2)[:3], errno.EMSGSIZE, 2, 0),
+    "fifteen bytes": (frame(2)[:15], errno.EMSGSIZE, 2, 77),
+    "len8 too small": (frame(1, trigger(OWN).wire, len8=2), errno.EMSGSIZE, 1, 77),
+    "len8 too large": (frame(1, trigger(OWN).wire, len8=5), errno.EMSGSIZE, 1, 77),
+    "not a multiple of 8": (frame(1, trigger(OWN).wire) + b"\0\0\0", errno.EMSGSIZE, 1, 77),
+    "payload of length 0": (frame(1, struct.pack("=HHI", 0, 2, 0)), errno.EINVAL, 1, 77),
+    "payload past the end": (frame(1, struct.pack("=HHI", 9, 2, 0)), errno.EINVAL, 1, 77),
+    "no TRIGGER": (frame(1, address("192.0.2.1").wire), errno.EINVAL, 1, 77),
+    "GET without TRIGGER": (frame(2), errno.EINVAL, 2, 77),
+    "two TRIGGERs": (frame(1, trigger(OWN).wire * 2), errno.EINVAL, 1, 77),
+    "TRIGGER too short": (frame(1, Payload(TRIGGER, b"\0\1\0\0").wire), errno.EINVAL, 1, 77),
+    "TRIGGER too long": (frame(1, Payload(TRIGGER, trigger(OWN).body + b"\0" * 8).wire), errno.EINVAL, 1, 77),
+    "ADD with an id": (frame(1, trigger(OWN, 5).wire), errno.EINVAL, 1, 77),
+    "ADD of type 0": (frame(1, trigger(0).wire), errno.EINVAL, 1, 77),
+    "MODIFY to type 0": (frame(6, trigger(0, 1).wire), errno.EINVAL, 6, 77),
+    "prefix length 33": (frame(1, trigger(OWN).wire + address("192.0.2.1", 33).wire), errno.EINVAL, 1, 77),
+    "prefix length 129": (frame(1, trigger(OWN).wire + address("2001:db8::1", 129).wire), errno.EINVAL, 1, 77),
+    "seventeen addresses": (frame(1, sixteen(17)), errno.EINVAL, 1, 77),
+    "address family": (frame(1, trigger(OWN).wire + UNKNOWN_FAMILY.wire), errno.EAFNOSUPPORT, 1, 77),
+    "IPv6 in the length of IPv4": (
+        frame(1, trigger(OWN).wire + Payload(ADDRESS, b"\x20\0\0\0\x0a\0" + b"\0" * 14).wire), errno.EINVAL, 1, 77,
+    ),
+    "REGISTER with an address": (frame(4, address("192.0.2.1").wire), errno.EINVAL, 4, 77),
+    "GET of what never was": (frame(2, trigger(0, 0xFFFFFFF0).wire), errno.ENOENT, 2, 77),
+    "GET of id 0": (frame(2, trigger(0, 0).wire), errno.ENOENT, 2, 77),
+    "DELETE of what never was": (frame(3, trigger(0, 0xFFFFFFF0).wire), errno.ENOENT, 3, 77),
+    "MODIFY of what never was": (frame(6, trigger(OWN, 0xFFFFFFF0).wire), errno.ENOENT, 6, 77),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_errors(what: str, quiet: Agent) -> None:
+    """Each is answered by the header alone, and the socket stays usable."""
+    data, number, kind, seq = BAD[what]
+    with client(quiet) as one:
+        one.send_bytes(data)
+        answer = one.answer(seq)
+        assert (answer.kind, answer.errno, answer.payloads) == (kind, number, ())
+        assert answer.pid == (4321 if len(data) >= 16 else 0)
+        added = one.add(OWN, *[address("192.0.2.1")] * 16)
+        assert added.errno == 0 and len(Trigger.parse(added).addresses) == 16
+        one.delete(Trigger.parse(added).id)
+
+
+def test_oversized(quiet: Agent) -> None:
+    """65,536 bytes are the most, whatever len8 says of more."""
+    with client(quiet) as one:
+        one.send_bytes(
+            frame(1, trigger(OWN).wire + Payload(0x7777, b"\0" * 65_500).wire, len8=8192)[:65_544].ljust(65_544, b"\0")
+        )
+        assert one.answer(77).errno == errno.EMSGSIZE
+        assert one.get(0xFFFFFFF0).errno == errno.ENOENT
+
+
+def test_agents_own_triggers(quiet: Agent) -> None:
+    """Nobody changes or deletes what the agent itself put there, not even root."""
+    with client(quiet, CAUSE | REPLAY | WITH_ORIGIN) as one:
+        own = next(told for told in one.standing.values() if told.type == Kind.IF_ADDED)
+        assert one.delete(own.id).errno == errno.EPERM
+        assert one.modify(own.id, OWN).errno == errno.EPERM
+        assert Trigger.parse(one.get(own.id)).type == Kind.IF_ADDED
+
+
+def test_unprivileged_client(quiet: Agent) -> None:
+    """A user who may not open the socket can't; one who may reads, and may not write."""
+    os.seteuid(NOBODY)
+    try:
+        one = TriggerClient(quiet.directory)
+    except PermissionError:
+        one = None
+    finally:
+        os.seteuid(0)
+    if one is None:
+        mode = (quiet.directory / TriggerClient.name).stat().st_mode
+        assert not mode & 0o002, "connect was refused though the socket's mode allows everybody"
+        return
+    assert one.register(CAUSE | REPLAY)
+    assert one.add(OWN).errno == errno.EPERM
+    one.close()
+
+
+MIF_BAD = {
+    "version": (frame(1, version=3), errno.EPROTONOSUPPORT, 1, 77),
+    "type 0": (frame(0), errno.EOPNOTSUPP, 0, 77),
+    "type 200": (frame(200), errno.EOPNOTSUPP, 200, 77),
+    "an announcement from a client": (frame(3, interface_payload(1).wire), errno.EOPNOTSUPP, 3, 77),
+    "TRANSLATE_NAME": (frame(20, pvd_payload(1).wire), errno.EOPNOTSUPP, 20, 77),
+    "ten bytes": (frame(1)[:10], errno.EMSGSIZE, 1, 0),
+    "len8": (frame(1, len8=3), errno.EMSGSIZE, 1, 77),
+    "payload of length 0": (frame(5, b"\0" * 8), errno.EINVAL, 5, 77),
+    "payload past the end": (frame(5, struct.pack("=HHI", 4, 1, 1)), errno.EINVAL, 5, 77),
+    "no INTERFACE": (frame(5), errno.EINVAL, 5, 77),
+    "two INTERFACEs": (frame(5, interface_payload(1).wire * 2), errno.EINVAL, 5, 77),
+    "INTERFACE too short": (frame(5, Payload(1, struct.pack("=I", 1)).wire), errno.EINVAL, 5, 77),
+    "no such interface": (frame(5, interface_payload(0xFFFF).wire), errno.ENOENT, 5, 77),
+    "no such PvD, elements": (frame(9, pvd_payload(0xFFFFFFF0).wire), errno.ENOENT, 9, 77),
+    "no such PvD, addresses": (frame(13, pvd_payload(0xFFFFFFF0).wire), errno.ENOENT, 13, 77),
+    "no such PvD, data": (frame(17, pvd_payload(0xFFFFFFF0).wire + element_payload(1).wire), errno.ENOENT, 17, 77),
+    "data without ELEMENT": (frame(17, pvd_payload(1).wire), errno.EINVAL, 17, 77),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", MIF_BAD)
+def test_mif_errors(what: str, quiet: Agent) -> None:
+    data, number, kind, seq = MIF_BAD[what]
+    with mif_client(quiet) as one:
+        one.send_bytes(data)
+        answer = one.answer(seq)
+        assert (answer.kind, answer.errno, answer.payloads) == (kind, number, ())
+        one.follow()
+        assert one.interfaces
+
+
+def test_mif_stop(quiet: Agent) -> None:
+    """STOP_* is answered by its header, also where there was no subscription."""
+    with mif_client(quiet) as one:
+        for kind, payloads in {
+            Mif.STOP_ANNOUNCING_INTERFACES: (),
+            Mif.STOP_ANNOUNCING_PVDS: (interface_payload(1),),
+            Mif.STOP_ANNOUNCING_CONFIG_ELEMENTS: (pvd_payload(1),),
+            Mif.STOP_ANNOUNCING_ADDRESSES: (pvd_payload(1),),
+        }.items():
+            answer = one.request(kind, *payloads)
+            assert (answer.kind, answer.errno, answer.payloads) == (kind, 0, ())
+
+
+def test_mif_asked_again(quiet: Agent) -> None:
+    """Asking again while subscribed sends what exists once more."""
+    with mif_client(quiet) as one:
+        one.follow()
+        first = len(one.log)
+        one.follow()
+        assert {told.interface for told in one.log[first:] if told.kind == Mif.INTERFACE} == set(one.interfaces)
+
+
+def test_statistics(quiet: Agent) -> None:
+    with mif_client(quiet) as one:
+        counters = one.statistics()
+        assert len(counters) > 20 and all(value >= 0 for value in counters.values())
+        assert counters["mif.requests"] > 0
+
+
+# Clients that misbehave
+
+
+def flood(one: TriggerClient | MifClient, messages: list[bytes], news: set[int]) -> dict[int, int]:
+    """Sends all of them as fast as the agent takes them, reading meanwhile. Returns how often each errno came."""
+    one.socket.setblocking(False)
+    answered: dict[int, int] = {}
+    sent = got = 0
+    deadline = time.monotonic() + 60
+    while got < len(messages) and time.monotonic() < deadline:
+        readable, writable, _ = select.select([one.socket], [one.socket] if sent < len(messages) else [], [], 5)
+        if writable:
+            try:
+                one.socket.send(messages[sent])
+                sent += 1
+            except BlockingIOError:
+                pass
+        if readable:
+            answer = Message.parse(one.socket.recv(65_537))
+            # Items that were asked for come before what closes them; only that counts.
+            if answer.kind in news and not answer.errno:
+                continue
+            got += 1
+            answered[answer.errno] = answered.get(answer.errno, 0) + 1
+        if not readable and not writable:
+            break
+    assert got == len(messages), f"{got} answers to {len(messages)} requests"
+    return answered
+
+
+def mutations(good: list[bytes], count: int, seed: int) -> Iterator[bytes]:
+    chance = random.Random(seed)
+    for _ in range(count):
+        message = bytearray(chance.choice(good))
+        for _ in range(chance.choice((1, 1, 1, 2, 8))):
+            where = chance.randrange(len(message))
+            message[where] = chance.choice((0, 1, 0x7F, 0x80, 0xFF, chance.randrange(256)))
+        size = chance.choice((len(message), len(message), chance.randrange(1, len(message) + 1)))
+        yield bytes(message[:size])
+
+
+def test_flood_of_mutated_requests(quiet: Agent) -> None:
+    """Twenty thousand broken requests: each has its one answer, nobody else is hurt, memory stays."""
+    good = [
+        frame(1, trigger(OWN).wire + address("192.0.2.1").wire),
+        frame(1, trigger(6).wire + address("192.0.2.1").wire + address("2001:db8::1").wire),
+        frame(2, trigger(0, 3).wire),
+        frame(3, trigger(0, 3).wire),
+        frame(6, trigger(OWN, 3).wire + address("2001:db8::1", 64).wire),
+    ]
+    with client(quiet, CAUSE | REPLAY | WITH_ORIGIN) as listener, client(quiet) as writer:
+        # A subscriber of its own that reads in between, as a program with other things to do would.
+        before = quiet.resident()
+        answered: dict[int, int] = {}
+        for round in range(20):
+            batch = [m for m in mutations(good, 1000, seed=round) if len(m) < 2 or m[1] != Verb.REGISTER]
+            for number, count in flood(writer, batch, set()).items():
+                answered[number] = answered.get(number, 0) + count
+            listener.drain()
+        tell(f"errno → how often: { {errno.errorcode.get(n, n): c for n, c in sorted(answered.items())} }")
+        assert {errno.EINVAL, errno.EMSGSIZE, errno.ENOENT} <= set(answered)
+        listener.barrier()
+        mine = [told.id for told in listener.standing.values() if told.origin and told.origin.source == Source.CLIENT]
+        writer.socket.settimeout(5)
+        for id in mine:
+            writer.seq = 0
+            writer.delete(id)
+            listener.drain()
+        listener.barrier()
+        assert not [t for t in listener.standing.values() if t.origin and t.origin.source == Source.CLIENT]
+        assert quiet.resident() < before + 2_000_000
+    assert quiet.child.running
+
+
+def test_flood_of_mutated_mif_requests(quiet: Agent) -> None:
+    good = [
+        frame(1), frame(2), frame(5, interface_payload(1).wire), frame(6, interface_payload(1).wire),
+        frame(9, pvd_payload(1).wire), frame(13, pvd_payload(1).wire),
+        frame(17, pvd_payload(1).wire + element_payload(Element.RA, Info.DNS_SERVERS).wire),
+    ]  # fmt: skip
+    with mif_client(quiet) as one:
+        answered = flood(one, list(mutations(good, 5000, seed=1)), {3, 7, 10, 14, 37})
+        tell(f"errno → how often: { {errno.errorcode.get(n, n): c for n, c in sorted(answered.items())} }")
+    with mif_client(quiet) as other:
+        other.follow()
+    assert quiet.child.running
+
+
+def test_subscriber_that_never_reads(quiet: Agent) -> None:
+    """Its own news are lost, and it can tell by the gap; nobody else's, and memory is bounded."""
+    with client(quiet, CAUSE) as sleeper, client(quiet, CAUSE) as listener, client(quiet) as writer:
+        heard = 0
+        before = quiet.resident()
+        for _ in range(3000):
+            id = Trigger.parse(writer.add(OWN, *[address("2001:db8::1")] * 16)).id
+            writer.delete(id)
+            listener.drain()
+        listener.barrier()
+        heard = len(listener.log)
+        assert heard == 6000, "the subscriber that reads lost something"
+        assert quiet.resident() < before + 1_500_000
+        # It wakes up: what it was not told shows as a gap, and what it asks is answered.
+        seqs: list[int] = []
+        sleeper.socket.setblocking(False)
+        sleeper.send_bytes(frame(2, trigger(0, 0xFFFFFFF0).wire, seq=4000))
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline:
+            readable, _, _ = select.select([sleeper.socket], [], [], 1)
+            if not readable:
+                break
+            message = Message.parse(sleeper.socket.recv(65_537))
+            if message.kind != Verb.NOTIFY:
+                assert (message.kind, message.errno, message.seq) == (Verb.GET, errno.ENOENT, 4000)
+                break
+            seqs.append(message.seq)
+        else:
+            raise AssertionError("no answer")
+        assert seqs == sorted(set(seqs)) and len(seqs) < 6000
+        # Back in step by asking again.
+        sleeper.socket.settimeout(5)
+        sleeper.news_seq = 6000
+        sleeper.log.clear()
+        replayed = sleeper.register(CAUSE | REPLAY)
+        assert {told.id for told in replayed} == set(sleeper.standing)
+
+
+def test_client_that_never_reads_its_answers(quiet: Agent) -> None:
+    """Its own requests wait; another's are answered at once."""
+    with client(quiet) as greedy, client(quiet) as other:
+        greedy.socket.setblocking(False)
+        request = frame(2, trigger(0, 0xFFFFFFF0).wire)
+        sent = 0
+        with pytest.raises(BlockingIOError):
+            for _ in range(200_000):
+                greedy.socket.send(request)
+                sent += 1
+                if sent % 100 == 0:
+                    time.sleep(0.0005)
+        began = time.monotonic()
+        assert other.get(0xFFFFFFF0).errno == errno.ENOENT
+        assert time.monotonic() - began < 1
+        greedy.socket.settimeout(5)
+        for _ in range(sent):
+            assert Message.parse(greedy.socket.recv(65_537)).errno == errno.ENOENT
+
+
+def test_clients_that_vanish(quiet: Agent) -> None:
+    """A hundred that connect, ask for everything and leave without reading a byte."""
+    for _ in range(100):
+        one = TriggerClient(quiet.directory)
+        one.send(Verb.REGISTER, flags=CAUSE | REPLAY | WITH_ORIGIN)
+        one.close()
+        other = MifClient(quiet.directory)
+        other.send(Mif.ANNOUNCE_INTERFACES)
+        other.send(Mif.GET_STATISTICS)
+        other.close()
+    with mif_client(quiet) as last:
+
+        def all_closed() -> None:
+            counters = last.statistics()
+            assert counters["subscribers.accepted"] - counters["subscribers.closed"] < 10
+
+        eventually(all_closed)

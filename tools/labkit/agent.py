@@ -1,0 +1,102 @@
+"""The agent under test, run on the lab's host like any daemon of a real one."""
+
+import os
+import re
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from signal import SIGTERM
+
+from .connection import Connection
+from .mif_client import MifClient
+from .processes import LabError, wait_until
+from .topology import Lab
+from .trigger_client import TriggerClient
+
+SOCKETS = (TriggerClient.name, MifClient.name)
+
+
+class Agent:
+    """One run of the agent's binary in the host's namespace. Its sockets are reachable from anywhere."""
+
+    def __init__(self, lab: Lab, binary: Path, *arguments: str, name: str = "agent", ready: bool = True) -> None:
+        self.binary = binary
+        self.directory = lab.directory(f"{name}-run")
+        self.child = lab.spawn(lab.host, name, str(binary), "--runtime-dir", str(self.directory), *arguments)
+        if ready:
+            self.wait_ready()
+
+    def wait_ready(self) -> None:
+        def ready() -> bool:
+            if not self.child.running:
+                raise LabError(f"the agent ended with {self.child.process.returncode}:\n{self.child.output()}")
+            return all(answers(self.directory / name) for name in SOCKETS)
+
+        wait_until(ready, f"the agent's sockets in {self.directory}")
+
+    def resident(self) -> int:
+        """VmRSS of the agent and of whatever it forked, in bytes."""
+        family = [self.child.pid]
+        children = Path(f"/proc/{self.child.pid}/task/{self.child.pid}/children").read_text()
+        family += [int(pid) for pid in children.split()]
+        total = 0
+        for pid in family:
+            found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+            if found:
+                total += 1024 * int(found[1])
+        return total
+
+    def stop(self, seconds: float = 3.0) -> int:
+        """The exit status of a polite end."""
+        self.child.signal(SIGTERM)
+        status = self.child.wait(seconds)
+        self.child.stop()
+        return status
+
+
+def answers(socket_path: Path) -> bool:
+    class Knock(Connection):
+        name = socket_path.name
+
+    try:
+        Knock(socket_path.parent).close()
+    except OSError:
+        return False
+    return True
+
+
+def run_briefly(
+    lab: Lab, binary: Path, arguments: Sequence[str], seconds: float = 5.0, prefix: Sequence[str] = ()
+) -> "subprocess.CompletedProcess[str]":
+    """Runs the binary to its end on the lab's host: for what it says and refuses at its start."""
+    return lab.host.inside(
+        lambda: subprocess.run(
+            [*prefix, str(binary), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    )
+
+
+def is_static(binary: Path) -> bool:
+    """Whether the file needs no interpreter and no shared library (no PT_INTERP and no PT_DYNAMIC)."""
+    data = binary.read_bytes()
+    if data[:4] != b"\x7fELF" or data[4] != 2:
+        raise LabError(f"{binary} is not a 64-bit ELF file")
+    offset = int.from_bytes(data[32:40], "little")
+    size = int.from_bytes(data[54:56], "little")
+    count = int.from_bytes(data[56:58], "little")
+    kinds = {int.from_bytes(data[at : at + 4], "little") for at in range(offset, offset + size * count, size)}
+    return not kinds & {2, 3}
+
+
+def binaries() -> list[Path]:
+    """The agents to test: MIFD_AGENTS, a list separated by colons."""
+    listed = [Path(word) for word in os.environ.get("MIFD_AGENTS", "").split(":") if word]
+    for path in listed:
+        if not os.access(path, os.X_OK):
+            raise LabError(f"MIFD_AGENTS names {path}, which is no executable file")
+    return [path.resolve() for path in listed]

@@ -1,0 +1,449 @@
+"""A subscriber of the MIF API, written from docs/protocol.md.
+
+It follows everything: each interface that is announced is asked for its PvDs, each PvD for its elements and
+addresses. What was told stands in `log`, in order, and the protocol's rules of order are checked at each message.
+"""
+
+import errno
+import ipaddress
+import struct
+import time
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import NamedTuple
+
+from .connection import Connection
+from .frame import Message, Payload, ProtocolError, SocketAddress, interface_name, text, zeros
+from .processes import Timeout
+
+
+class Mif(IntEnum):
+    ANNOUNCE_INTERFACES = 1
+    STOP_ANNOUNCING_INTERFACES = 2
+    INTERFACE = 3
+    NO_INTERFACE = 4
+    ANNOUNCE_PVDS = 5
+    STOP_ANNOUNCING_PVDS = 6
+    PVD = 7
+    NO_PVD = 8
+    ANNOUNCE_CONFIG_ELEMENTS = 9
+    ELEMENT = 10
+    NO_ELEMENT = 11
+    STOP_ANNOUNCING_CONFIG_ELEMENTS = 12
+    ANNOUNCE_ADDRESSES = 13
+    ADDRESS = 14
+    STOP_ANNOUNCING_ADDRESSES = 15
+    NO_ADDRESS = 16
+    GET_CONFIG_DATA = 17
+    CONFIG_DATA = 18
+    NO_CONFIG_DATA = 19
+    TRANSLATE_NAME = 20
+    INTERFACE_GOING_AWAY = 31
+    INTERFACE_GOING_UP = 32
+    SNAPSHOT_END = 34
+    OVERRUN = 35
+    GET_STATISTICS = 36
+    STATISTICS = 37
+
+
+class Element(IntEnum):
+    RA = 1
+    DHCPV6 = 2
+    DHCPV4 = 3
+    KERNEL = 4
+
+
+class Info(IntEnum):
+    """Configuration Information Identifiers."""
+
+    ALL = 0
+    DNS_SERVERS = 1
+    SEARCH_LIST = 2
+    MTU = 3
+    HOP_LIMIT = 4
+    PREFIXES = 5
+    ROUTES = 6
+    DEFAULT_ROUTER = 7
+    PVD_OPTION = 12
+    LEASE = 13
+    DOMAIN_NAME = 15
+
+
+SNAPSHOT = 0x01
+EXPLICIT = 0x01
+# Payload types
+P_INTERFACE, P_PVD, P_ELEMENT, P_ADDRESS, P_DATA, P_COUNTER = 1, 2, 3, 4, 5, 10
+UP, CARRIER, LOOPBACK, POINT_TO_POINT = 1, 2, 4, 8
+
+
+class Datum(NamedTuple):
+    """One item of configuration data."""
+
+    info: int
+    value: object
+    preferred: int
+    valid: int
+
+
+@dataclass(frozen=True)
+class Told:
+    """One announcement."""
+
+    kind: Mif
+    snapshot: bool
+    interface: int = 0
+    """ifindex; for what belongs to a PvD, that of the PvD's interface."""
+    name: str = ""
+    """The interface's name, or the PvD's."""
+    pvd: int = 0
+    element: int = 0
+    ip: str = ""
+    prefix: int = 0
+    flags: int = 0
+    preferred: int = 0
+    valid: int = 0
+    received: int = 0
+
+    def __str__(self) -> str:
+        words = [self.kind.name]
+        if self.kind in (Mif.INTERFACE, Mif.NO_INTERFACE):
+            words.append(f"{self.interface} {self.name} flags {self.flags:#x}")
+        elif self.kind in (Mif.PVD, Mif.NO_PVD):
+            words.append(f"{self.pvd} {self.name} on {self.interface}")
+        elif self.kind in (Mif.ELEMENT, Mif.NO_ELEMENT):
+            words.append(f"{Element(self.element).name} of PvD {self.pvd}")
+        elif self.kind in (Mif.ADDRESS, Mif.NO_ADDRESS):
+            words.append(f"{self.ip}/{self.prefix} of PvD {self.pvd}, {self.preferred}/{self.valid} s")
+        return " ".join(words) + (" (snapshot)" if self.snapshot else "")
+
+
+def interface_payload(index: int) -> Payload:
+    return Payload(P_INTERFACE, struct.pack("=I16sII", index, b"", 0, 0))
+
+
+def pvd_payload(pvd: int) -> Payload:
+    return Payload(P_PVD, struct.pack("=IBBH", pvd, 0, 0, 0))
+
+
+def element_payload(element: int, info: int = 0) -> Payload:
+    return Payload(P_ELEMENT, struct.pack("=HHII", element, 0, info, 0))
+
+
+class MifClient(Connection):
+    name = "mif.sock"
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.log: list[Told] = []
+        self.interfaces: dict[int, Told] = {}
+        self.pvds: dict[int, Told] = {}
+        self.elements: dict[tuple[int, int], Told] = {}
+        self.addresses: dict[tuple[int, str], Told] = {}
+        self.overruns = 0
+        self._open: dict[int, tuple[Mif, int]] = {}
+        """Requests of `follow` whose snapshots are not complete: seq → what was asked for, about what."""
+        self._following = False
+        self._awaited = 0
+        """The seq of a request that is not `follow`'s, while its answer is awaited."""
+
+    # What the agent tells
+
+    def is_news(self, message: Message) -> bool:
+        return message.errno == 0 and message.kind in _NEWS and not message.flags & SNAPSHOT
+
+    def take_news(self, message: Message) -> None:
+        self._take(message, snapshot=False)
+
+    def pump(self, seconds: float) -> bool:
+        came = super().pump(seconds)
+        self._sort_answers()
+        return came
+
+    def _sort_answers(self) -> None:
+        """Takes what answers `follow`'s requests, up to an answer that somebody else waits for."""
+        while self.answers and self.answers[0].seq != self._awaited and self._open:
+            self._take_answer(self.answers.popleft())
+
+    def _take_answer(self, message: Message) -> None:
+        oldest = next(iter(self._open))
+        if message.seq != oldest or message.pid != self.pid:
+            raise ProtocolError(f"answer to {message.seq} where the one to {oldest} was due: {message}")
+        asked, about = self._open[oldest]
+        if message.errno:
+            gone = about not in (self.interfaces if asked == Mif.ANNOUNCE_PVDS else self.pvds)
+            # It may have gone between its announcement and our request; the news of that comes first.
+            if message.errno != errno.ENOENT or not gone:
+                raise ProtocolError(f"errno {message.errno} to {asked.name} {about}")
+            del self._open[oldest]
+        elif message.kind == Mif.SNAPSHOT_END:
+            del self._open[oldest]
+        elif message.kind == _ITEM[asked]:
+            self._take(message, snapshot=True)
+        else:
+            raise ProtocolError(f"{message.kind} in the answer to {asked.name}")
+
+    def _take(self, message: Message, snapshot: bool) -> None:
+        told = self._parse(message, snapshot)
+        self.log.append(told)
+        self._keep(told)
+
+    def _parse(self, message: Message, snapshot: bool) -> Told:
+        kind = Mif(message.kind)
+        fields: dict[str, object] = {}
+        match kind:
+            case Mif.INTERFACE | Mif.NO_INTERFACE | Mif.INTERFACE_GOING_AWAY | Mif.INTERFACE_GOING_UP:
+                index, name, flags, reserved = struct.unpack("=I16sII", message.one(P_INTERFACE))
+                if index == 0 or reserved or flags & ~0xF:
+                    raise ProtocolError(f"INTERFACE {index}, flags {flags:#x}")
+                fields = {"interface": index, "name": interface_name(name), "flags": flags}
+            case Mif.PVD | Mif.NO_PVD:
+                index, *_ = struct.unpack_from("=I", message.one(P_INTERFACE))
+                pvd, name, flags = _pvd(message)
+                if not name:
+                    raise ProtocolError(f"PvD {pvd} without a name")
+                fields = {"interface": index, "pvd": pvd, "name": name, "flags": flags}
+            case Mif.ELEMENT | Mif.NO_ELEMENT:
+                pvd, _, _ = _pvd(message)
+                element, reserved, info, more = struct.unpack("=HHII", message.one(P_ELEMENT))
+                if reserved or info or more:
+                    raise ProtocolError(f"ELEMENT {element} with {info}")
+                fields = {"pvd": pvd, "element": Element(element)}
+            case Mif.ADDRESS | Mif.NO_ADDRESS:
+                pvd, _, _ = _pvd(message)
+                body = message.one(P_ADDRESS)
+                prefix, reserved, flags, preferred, valid = struct.unpack_from("=BBHII", body)
+                where = SocketAddress.parse(body[12:])
+                if reserved or prefix > where.ip.max_prefixlen or where.port:
+                    raise ProtocolError(f"ADDRESS {body.hex(' ')}")
+                fields = {
+                    "pvd": pvd, "ip": str(where.ip), "prefix": prefix, "flags": flags,
+                    "preferred": preferred, "valid": valid,
+                }  # fmt: skip
+            case Mif.OVERRUN:
+                pass
+            case _:
+                raise ProtocolError(f"news of type {kind.name}")
+        if "pvd" in fields and "interface" not in fields:
+            known = self.pvds.get(fields["pvd"])  # type: ignore[call-overload]
+            fields["interface"] = known.interface if known else 0
+        return Told(kind=kind, snapshot=snapshot, received=message.received, **fields)  # type: ignore[arg-type]
+
+    def _keep(self, told: Told) -> None:
+        """The rules of order, and what follows from each announcement."""
+        match told.kind:
+            case Mif.INTERFACE:
+                new = told.interface not in self.interfaces
+                self.interfaces[told.interface] = told
+                if new and self._following:
+                    self._ask(Mif.ANNOUNCE_PVDS, told.interface, interface_payload(told.interface))
+            case Mif.PVD:
+                self._rule(told.interface in self.interfaces, told, "its interface is not announced")
+                new = told.pvd not in self.pvds
+                self._rule(new or self.pvds[told.pvd].interface == told.interface, told, "it was on another interface")
+                self.pvds[told.pvd] = told
+                if new and self._following:
+                    self._ask(Mif.ANNOUNCE_CONFIG_ELEMENTS, told.pvd, pvd_payload(told.pvd))
+                    self._ask(Mif.ANNOUNCE_ADDRESSES, told.pvd, pvd_payload(told.pvd))
+            case Mif.ELEMENT:
+                self._rule(told.pvd in self.pvds, told, "its PvD is not announced")
+                self.elements[told.pvd, told.element] = told
+            case Mif.ADDRESS:
+                self._rule(told.pvd in self.pvds, told, "its PvD is not announced")
+                self.addresses[told.pvd, told.ip] = told
+            case Mif.NO_ADDRESS:
+                self._rule(self.addresses.pop((told.pvd, told.ip), None) is not None, told, "it was not announced")
+            case Mif.NO_ELEMENT:
+                known = self.elements.pop((told.pvd, told.element), None)
+                self._rule(known is not None, told, "it was not announced")
+            case Mif.NO_PVD:
+                self._rule(self.pvds.pop(told.pvd, None) is not None, told, "it was not announced")
+                left = [
+                    str(each) for each in [*self.elements.values(), *self.addresses.values()] if each.pvd == told.pvd
+                ]
+                self._rule(not left, told, f"before {left}")
+            case Mif.NO_INTERFACE:
+                self._rule(self.interfaces.pop(told.interface, None) is not None, told, "it was not announced")
+                left = [str(each) for each in self.pvds.values() if each.interface == told.interface]
+                self._rule(not left, told, f"before {left}")
+            case Mif.OVERRUN:
+                self.overruns += 1
+                self.interfaces.clear()
+                self.pvds.clear()
+                self.elements.clear()
+                self.addresses.clear()
+            case _:
+                pass
+
+    def _rule(self, kept: bool, told: Told, broken: str) -> None:
+        if not kept:
+            raise ProtocolError(f"{told}: {broken}")
+
+    # What the client asks
+
+    def _ask(self, kind: Mif, about: int, *payloads: Payload) -> None:
+        self._open[self.send(kind, *payloads)] = (kind, about)
+
+    def follow(self, seconds: float = 5.0) -> None:
+        """Subscribes to everything; returns when all that exists has been told."""
+        self._following = True
+        self._ask(Mif.ANNOUNCE_INTERFACES, 0)
+        self.settle(seconds)
+
+    def settle(self, seconds: float = 5.0) -> None:
+        """Waits until every snapshot asked for is complete."""
+        deadline = time.monotonic() + seconds
+        self._sort_answers()
+        while self._open:
+            if not self.pump(deadline - time.monotonic()):
+                raise Timeout(f"snapshots not complete: {self._open}")
+
+    def answer(self, seq: int, seconds: float = 5.0) -> Message:
+        self._awaited = seq
+        try:
+            return super().answer(seq, seconds)
+        finally:
+            self._awaited = 0
+
+    def barrier(self) -> None:
+        """Whatever was told before the agent read this request is in the log when it returns."""
+        answer = self.request(Mif.ANNOUNCE_ADDRESSES, pvd_payload(0xFFFFFFF0))
+        self.settle()
+        if answer.errno != errno.ENOENT:
+            raise ProtocolError(f"a PvD that never was: {answer}")
+
+    def data(self, pvd: int, element: int, info: int = Info.ALL) -> list[Datum]:
+        """GET_CONFIG_DATA; an empty list for NO_CONFIG_DATA."""
+        answer = self.request(Mif.GET_CONFIG_DATA, pvd_payload(pvd), element_payload(element, info))
+        if answer.errno:
+            raise OSError(answer.errno, f"GET_CONFIG_DATA {pvd} {element} {info}")
+        number, _, _ = _pvd(answer)
+        asked = struct.unpack("=HHII", answer.one(P_ELEMENT))
+        if number != pvd or asked != (element, 0, info, 0):
+            raise ProtocolError(f"GET_CONFIG_DATA answered for PvD {number}, {asked}")
+        found = [_datum(body) for body in answer.all(P_DATA)]
+        if (answer.kind == Mif.CONFIG_DATA) != bool(found) or answer.kind not in (Mif.CONFIG_DATA, Mif.NO_CONFIG_DATA):
+            raise ProtocolError(f"answer {answer.kind} with {len(found)} items")
+        return found
+
+    def values(self, pvd: int, element: int, info: int) -> list[object]:
+        return [datum.value for datum in self.data(pvd, element, info)]
+
+    def statistics(self) -> dict[str, int]:
+        seq = self.send(Mif.GET_STATISTICS)
+        counters: dict[str, int] = {}
+        while True:
+            answer = self.answer(seq)
+            if answer.errno:
+                raise OSError(answer.errno, "GET_STATISTICS")
+            if answer.kind == Mif.SNAPSHOT_END:
+                return counters
+            for body in answer.all(P_COUNTER):
+                length, reserved, value = struct.unpack_from("=HHQ", body)
+                name = text(body[12:], length, "COUNTER")
+                if reserved or name in counters or not name.isascii():
+                    raise ProtocolError(f"counter {name!r}")
+                counters[name] = value
+
+    # What stands
+
+    def pvd_named(self, name: str) -> Told | None:
+        return next((pvd for pvd in self.pvds.values() if pvd.name == name), None)
+
+    def addresses_of(self, pvd: int) -> set[str]:
+        return {each.ip for each in self.addresses.values() if each.pvd == pvd}
+
+    def elements_of(self, pvd: int) -> set[int]:
+        return {each.element for each in self.elements.values() if each.pvd == pvd}
+
+    def pvds_on(self, interface: int) -> list[Told]:
+        return [pvd for pvd in self.pvds.values() if pvd.interface == interface]
+
+
+_NEWS = {
+    Mif.INTERFACE, Mif.NO_INTERFACE, Mif.PVD, Mif.NO_PVD, Mif.ELEMENT, Mif.NO_ELEMENT, Mif.ADDRESS, Mif.NO_ADDRESS,
+    Mif.OVERRUN, Mif.INTERFACE_GOING_AWAY, Mif.INTERFACE_GOING_UP,
+}  # fmt: skip
+_ITEM = {
+    Mif.ANNOUNCE_INTERFACES: Mif.INTERFACE,
+    Mif.ANNOUNCE_PVDS: Mif.PVD,
+    Mif.ANNOUNCE_CONFIG_ELEMENTS: Mif.ELEMENT,
+    Mif.ANNOUNCE_ADDRESSES: Mif.ADDRESS,
+}
+
+
+def _pvd(message: Message) -> tuple[int, str, int]:
+    body = message.one(P_PVD)
+    pvd, length, flags, reserved = struct.unpack_from("=IBBH", body)
+    if pvd == 0 or reserved or flags & ~EXPLICIT:
+        raise ProtocolError(f"PVD {body.hex(' ')}")
+    return pvd, text(body[8:], length, "PvD name"), flags
+
+
+class Prefix(NamedTuple):
+    network: str
+    flags: int
+
+
+class Route(NamedTuple):
+    destination: str
+    gateway: str
+    preference: int
+
+
+class Router(NamedTuple):
+    ip: str
+    preference: int
+
+
+class PvdOption(NamedTuple):
+    flags: int
+    sequence: int
+
+
+class Lease(NamedTuple):
+    server: str
+    renewal: int
+    rebinding: int
+
+
+def _datum(body: bytes) -> Datum:
+    info, kind, length, preferred, valid, reserved = struct.unpack_from("=IHHIII", body)
+    value = body[20 : 20 + length]
+    if reserved or len(value) != length or len(body) - 20 - length >= 8:
+        raise ProtocolError(f"DATA {body.hex(' ')}")
+    zeros(body[20 + length :], "padding of DATA")
+    return Datum(info, _value(kind, value), preferred, valid)
+
+
+def _value(kind: int, value: bytes) -> object:
+    match kind:
+        case 1:
+            return str(SocketAddress.parse(value).ip)
+        case 2:
+            return value.decode()
+        case 3:
+            return int(struct.unpack("=I", value)[0])
+        case 4:
+            zeros(value[2:8], "prefix reserved")
+            network = ipaddress.ip_network((SocketAddress.parse(value[8:]).ip, value[0]))
+            return Prefix(str(network), value[1])
+        case 5:
+            zeros(value[2:8], "route reserved")
+            destination, end = SocketAddress.take(value, 8, padded=True)
+            gateway = SocketAddress.parse(value[end:])
+            return Route(str(ipaddress.ip_network((destination.ip, value[0]))), str(gateway.ip), _signed(value[1]))
+        case 6:
+            zeros(value[:1] + value[2:8], "router reserved")
+            return Router(str(SocketAddress.parse(value[8:]).ip), _signed(value[1]))
+        case 7:
+            return PvdOption(*struct.unpack("=HH", value))
+        case 8:
+            renewal, rebinding = struct.unpack_from("=II", value)
+            return Lease(str(SocketAddress.parse(value[8:]).ip), renewal, rebinding)
+        case _:
+            return value
+
+
+def _signed(byte: int) -> int:
+    return byte - 256 if byte > 127 else byte
