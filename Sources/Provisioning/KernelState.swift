@@ -283,8 +283,10 @@ extension NetworkState {
       if let source {
         let addresses = Trigger.Addresses(triggerAddress(source, link.index))
         if connection.established != 0 {
+          let pvd = domain(holding: source.address, place)
           modifyTrigger(connection.established) {
             $0.addresses = addresses
+            $0.origin.pvd = pvd
             $0.origin.timestamp = moment.timestamp
           }
         } else {

@@ -306,6 +306,7 @@ import Wire
     #expect(host.told().contains("ADD CONN_ESTABLISHED \(text(address))"))
     host.hear(ra([Build.pio(prefix(2), valid: 100, preferred: 100)], from: 2))
     #expect(host.toldTriggers() == ["MODIFY CONN_ESTABLISHED \(text(other))"])
+    #expect(host.state.domain(host.trigger(.connectionEstablished)!.origin.pvd)?.name == Array(two.utf8))
     host.wait(100)
     #expect(host.toldTriggers() == ["MODIFY CONN_ESTABLISHED \(text(address))"])
   }
