@@ -12,12 +12,6 @@ package struct Descriptor: ~Copyable {
   // Embedded Swift wants to see a noncopyable value's deinit in whichever module holds one: hence inlinable.
   @inlinable deinit { closeDescriptor(number) }
 
-  /// fcntl(2) with O_NONBLOCK.
-  package func setNonblocking() throws(Errno) {
-    let flags = try valueOrErrno { clinux_fcntl(number, F_GETFL, 0) }
-    _ = try valueOrErrno { clinux_fcntl(number, F_SETFL, flags | O_NONBLOCK) }
-  }
-
   /// setsockopt(2) with an integer.
   package func setOption(level: Int32, _ name: Int32, _ value: Int32) throws(Errno) {
     var value = value

@@ -65,24 +65,25 @@ package struct Keeper: ~Copyable {
       let received = unsafe clinux_receive_descriptor(channel.number, &question, size, &passed)
       if received < 0 && Errno.current == .interrupted { continue }
       if received != size { return }
-      var answer = Answer()
-      let answerSize = MemoryLayout<Answer>.size
       guard let request = Request(rawValue: UInt8(truncatingIfNeeded: question.request)) else {
-        answer.errno = EINVAL
-        _ = unsafe clinux_send_descriptor(channel.number, &answer, answerSize, -1)
+        answer(channel, errno: EINVAL)
         continue
       }
       do throws(SystemFailure) {
         if let opened = try serve(request, question.argument) {
-          _ = unsafe clinux_send_descriptor(channel.number, &answer, answerSize, opened.number)
+          answer(channel, passing: opened.number)
         } else {
-          _ = unsafe clinux_send_descriptor(channel.number, &answer, answerSize, -1)
+          answer(channel)
         }
       } catch {
-        answer.errno = error.errno.rawValue
-        _ = unsafe clinux_send_descriptor(channel.number, &answer, answerSize, -1)
+        answer(channel, errno: error.errno.rawValue)
       }
     }
+  }
+
+  private static func answer(_ channel: borrowing Descriptor, errno: Int32 = 0, passing number: Int32 = -1) {
+    var answer = Answer(errno: errno)
+    _ = unsafe clinux_send_descriptor(channel.number, &answer, MemoryLayout<Answer>.size, number)
   }
 
   private static func close(_ descriptor: consuming Descriptor) {}
@@ -102,39 +103,5 @@ package struct Keeper: ~Copyable {
     if received != MemoryLayout<Answer>.size { throw SystemFailure(action, [], .protocolError) }
     if answer.errno != 0 { throw SystemFailure(action, [], Errno(rawValue: answer.errno)) }
     return passed < 0 ? nil : Descriptor(taking: passed)
-  }
-}
-
-/// Giving privileges up.
-package enum Privileges {
-  /// setgroups(2), setresgid(2), setresuid(2), PR_SET_NO_NEW_PRIVS: for good. Capabilities go with user 0.
-  package static func drop(to user: UInt32, group: UInt32) throws(SystemFailure) {
-    _ = try valueOrFailure("give up root's privileges") { clinux_become(user, group) }
-  }
-
-  /// The user and group ids of a name in /etc/passwd; nil if it is not there. Read here, because the C library's own
-  /// look-up needs shared libraries, which a static file has not.
-  package static func user(named name: StaticString) -> (user: UInt32, group: UInt32)? {
-    guard let text = try? File.read(Array("/etc/passwd".utf8), limit: 1 << 20) else { return nil }
-    for line in text.split(separator: UInt8(ascii: "\n")) {
-      let fields = line.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
-      guard fields.count >= 4, name.withUTF8Buffer({ unsafe $0.elementsEqual(fields[0]) }),
-        let user = number(fields[2]), let group = number(fields[3])
-      else { continue }
-      return (user, group)
-    }
-    return nil
-  }
-
-  private static func number(_ text: ArraySlice<UInt8>) -> UInt32? {
-    var number: UInt32 = 0
-    for byte in text {
-      guard byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "9") else { return nil }
-      let (tens, isTooBig) = number.multipliedReportingOverflow(by: 10)
-      let (sum, isMuchTooBig) = tens.addingReportingOverflow(UInt32(byte - UInt8(ascii: "0")))
-      if isTooBig || isMuchTooBig { return nil }
-      number = sum
-    }
-    return text.isEmpty ? nil : number
   }
 }

@@ -67,7 +67,6 @@ static inline int clinux_wtermsig(int status) { return WTERMSIG(status); }
 
 // st_mode.
 static inline int clinux_is_directory(mode_t mode) { return S_ISDIR(mode); }
-static inline int clinux_is_regular(mode_t mode) { return S_ISREG(mode); }
 static inline int clinux_is_socket(mode_t mode) { return S_ISSOCK(mode); }
 
 // Byte order: network to host and back.
