@@ -10,10 +10,12 @@ package struct ErrorNumber: RawRepresentable, Hashable, Sendable, Error {
   package static let exists = ErrorNumber(rawValue: 17)  // EEXIST
   package static let invalid = ErrorNumber(rawValue: 22)  // EINVAL
   package static let noSpace = ErrorNumber(rawValue: 28)  // ENOSPC
+  package static let protocolError = ErrorNumber(rawValue: 71)  // EPROTO
   package static let messageSize = ErrorNumber(rawValue: 90)  // EMSGSIZE
   package static let protocolNotSupported = ErrorNumber(rawValue: 93)  // EPROTONOSUPPORT
   package static let operationNotSupported = ErrorNumber(rawValue: 95)  // EOPNOTSUPP
   package static let addressFamilyNotSupported = ErrorNumber(rawValue: 97)  // EAFNOSUPPORT
+  package static let connectionReset = ErrorNumber(rawValue: 104)  // ECONNRESET
 }
 
 /// Why a message was refused: the reason that is counted, and the errno that its sender is told.

@@ -70,7 +70,7 @@ package struct Payload: ~Escapable {
   package let bytes: RawSpan
 
   @_lifetime(copy bytes)
-  init(type: UInt16, bytes: RawSpan) {
+  package init(type: UInt16, bytes: RawSpan) {
     self.type = type
     self.bytes = bytes
   }
@@ -79,10 +79,15 @@ package struct Payload: ~Escapable {
 /// A message's payloads in their order. Ends, with a refusal, at one of length 0 or one longer than what is left.
 package struct PayloadIterator: ~Escapable {
   private let bytes: RawSpan
-  private var offset = FrameHeader.size
+  /// Where in the message the next payload begins, in bytes.
+  package private(set) var offset: Int
 
+  /// `bytes` are a whole message that `Frame` has accepted, `offset` where an iterator over it stood.
   @_lifetime(copy bytes)
-  init(_ bytes: RawSpan) { self.bytes = bytes }
+  package init(_ bytes: RawSpan, from offset: Int = FrameHeader.size) {
+    self.bytes = bytes
+    self.offset = offset
+  }
 
   @_lifetime(copy self)
   package mutating func next() throws(MessageRefusal) -> Payload? {

@@ -37,7 +37,7 @@ package struct MessageWriter: ~Copyable, ~Escapable {
   }
 
   /// The same for a message whose payloads end at `length`: those behind it stay in memory, and can come back.
-  mutating func finish(at length: Int) -> Int {
+  package mutating func finish(at length: Int) -> Int {
     count = length
     return finish()
   }

@@ -32,6 +32,8 @@ package enum RemovalReason: UInt8, Hashable, Sendable, CaseIterable {
   case contradicted = 2
   /// A client deleted it.
   case deleted = 3
+  /// It was changed, and is no longer what this subscriber asked for or may read.
+  case unmatched = 4
 }
 
 /// Configuration Element Type (MIF API, section 3.2.7.10).

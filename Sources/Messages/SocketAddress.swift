@@ -24,7 +24,7 @@ package struct SocketAddress: Hashable, Sendable {
   var paddedSize: Int { address.family == .v4 ? 16 : 32 }
 
   /// Reads the sockaddr at `offset`. Refuses `addressFamily`, and `payloadMalformed` where it is not whole.
-  init(_ bytes: RawSpan, at offset: Int) throws(MessageRefusal) {
+  package init(_ bytes: RawSpan, at offset: Int) throws(MessageRefusal) {
     let room = bytes.byteCount - offset
     guard room >= 2 else { throw .payloadMalformed }
     switch bytes.u16(offset) {
@@ -44,7 +44,7 @@ package struct SocketAddress: Hashable, Sendable {
 
 extension MessageWriter {
   /// Writes a sockaddr into room that is reserved and zero.
-  mutating func put(_ socketAddress: SocketAddress, at offset: Int) {
+  package mutating func put(_ socketAddress: SocketAddress, at offset: Int) {
     put(socketAddress.port.bigEndian, at: offset + 2)
     switch socketAddress.address {
     case .v4(let v4):

@@ -25,7 +25,7 @@ package struct TriggerExtensions: OptionSet, Hashable, Sendable {
   package static let filter = TriggerExtensions(rawValue: 0x10)
 
   /// What this version grants.
-  package static let served: TriggerExtensions = [.cause, .replay, .origin]
+  package static let served: TriggerExtensions = [.cause, .replay, .origin, .filter]
 }
 
 /// A request of the TDB, checked as docs/protocol.md has it: what the state has to decide is left.
@@ -33,7 +33,8 @@ package enum TriggerRequest: Equatable, Sendable {
   case add(type: TriggerType, TriggerAddresses)
   case get(identifier: UInt32)
   case delete(identifier: UInt32)
-  case register(TriggerExtensions)
+  /// With the extension `filter`, and only then, a filter.
+  case register(TriggerExtensions, TriggerFilter?)
   /// Without addresses the stored ones stay.
   case modify(identifier: UInt32, type: TriggerType, TriggerAddresses)
 
@@ -45,13 +46,14 @@ package enum TriggerRequest: Equatable, Sendable {
 
     if type == .register {
       let extensions = TriggerExtensions(rawValue: frame.header.flags)
-      var filtered = false
+      var filter: TriggerFilter?
       while let payload = try payloads.next() {
         guard payload.type == TriggerPayloadType.filter, extensions.contains(.filter) else { throw .payloadUnexpected }
-        guard !filtered else { throw .payloadRepeated }
-        filtered = true
+        guard filter == nil else { throw .payloadRepeated }
+        filter = try TriggerFilter(payload)
       }
-      self = .register(extensions)
+      guard (filter != nil) == extensions.contains(.filter) else { throw .payloadMissing }
+      self = .register(extensions, filter)
       return
     }
 
@@ -91,6 +93,8 @@ package struct TriggerMessage: Equatable, Sendable {
   package var trigger: TriggerPayload?
   package var addresses: TriggerAddresses
   package var origin: Origin?
+  /// In the answer to REGISTER.
+  package var filter: TriggerFilter?
 
   /// Decodes a whole datagram; payloads that are not known are skipped.
   package init(_ bytes: RawSpan) throws(MessageRefusal) {
@@ -109,6 +113,9 @@ package struct TriggerMessage: Equatable, Sendable {
       case TriggerPayloadType.origin:
         guard origin == nil else { throw .payloadRepeated }
         origin = try Origin(payload)
+      case TriggerPayloadType.filter:
+        guard filter == nil else { throw .payloadRepeated }
+        filter = try TriggerFilter(payload)
       default: continue
       }
     }
@@ -123,7 +130,7 @@ package struct TriggerMessage: Equatable, Sendable {
 }
 
 extension MessageWriter {
-  /// A request of a client, except REGISTER (`header`). For GET and DELETE only the identifier is set.
+  /// A request of a client, except REGISTER (`register`). For GET and DELETE only the identifier is set.
   @discardableResult
   @_lifetime(self: copy self)
   package mutating func triggerRequest(
@@ -151,28 +158,28 @@ extension MessageWriter {
     return finish()
   }
 
-  /// One NOTIFY for all subscribers, with ORIGIN as its last payload; `Notification.prepare` then makes each
-  /// subscriber's variant of it in the same memory.
+  /// One NOTIFY for all subscribers, with ORIGIN as its last payload; `prepare` then makes each subscriber's variant of
+  /// it in the same memory.
   @_lifetime(self: copy self)
   package mutating func notification(
-    cause: TriggerMessageType, _ trigger: TriggerPayload, addresses: Span<TriggerAddress>, origin: Origin, pid: UInt32
+    _ trigger: TriggerPayload, addresses: Span<TriggerAddress>, origin: Origin, pid: UInt32
   ) throws(MessageOverflow) -> Notification {
-    try begin(type: TriggerMessageType.notify.rawValue, flags: cause.rawValue, sequence: 0, pid: pid)
+    try begin(type: TriggerMessageType.notify.rawValue, sequence: 0, pid: pid)
     try self.trigger(trigger)
     for index in addresses.indices { try address(addresses[index]) }
     let plain = count
     try self.origin(origin)
-    return Notification(cause: cause, plainLength: plain, fullLength: finish())
+    return Notification(plainLength: plain, fullLength: finish())
   }
 
-  /// Makes a subscriber's variant of the notification that was written last: seq, and what its extensions ask for.
-  /// Gives the length to send, in bytes.
+  /// Makes a subscriber's variant of the notification that was written last: its seq, what caused it as this subscriber
+  /// sees it, and what its extensions ask for. Gives the length to send, in bytes.
   @discardableResult
   package mutating func prepare(
-    _ notification: Notification, sequence: UInt32, extensions: TriggerExtensions
+    _ notification: Notification, cause: TriggerMessageType, sequence: UInt32, extensions: TriggerExtensions
   ) -> Int {
     let length = extensions.contains(.origin) ? notification.fullLength : notification.plainLength
-    put(extensions.contains(.cause) ? notification.cause.rawValue : 0, at: 3)
+    put(extensions.contains(.cause) ? cause.rawValue : 0, at: 3)
     put(sequence, at: 8)
     return finish(at: length)
   }
@@ -186,7 +193,6 @@ extension MessageWriter {
 
 /// A NOTIFY as it lies in a writer's memory, and the lengths of its two variants in bytes.
 package struct Notification: Hashable, Sendable {
-  package let cause: TriggerMessageType
   /// Without ORIGIN.
   package let plainLength: Int
   /// With ORIGIN.

@@ -29,9 +29,9 @@ import Wire
       let bytes = try written { writer throws(MessageOverflow) in
         let addresses = [MessageTests.local, MessageTests.destination]
         let notification = try writer.notification(
-          cause: .add, MessageTests.unreachable, addresses: addresses.span, origin: MessageTests.origin, pid: 0)
-        writer.prepare(notification, sequence: 99, extensions: before)
-        let length = writer.prepare(notification, sequence: 1, extensions: extensions)
+          MessageTests.unreachable, addresses: addresses.span, origin: MessageTests.origin, pid: 0)
+        writer.prepare(notification, cause: .modify, sequence: 99, extensions: before)
+        let length = writer.prepare(notification, cause: .add, sequence: 1, extensions: extensions)
         #expect(length == Vector.named(name).bytes.count)
       }
       #expect(bytes == Vector.named(name).bytes)
@@ -58,6 +58,12 @@ import Wire
       try written { writer throws(MessageOverflow) in
         try writer.answer(to: FrameHeader(type: 4, flags: 0x1F, sequence: 8, pid: 1000), flags: 7)
       } == Vector.named("register-extensions").bytes)
+    #expect(
+      try written { writer throws(MessageOverflow) in
+        try writer.register(
+          [.filter], filter: TriggerFilter(prefix: IPPrefix(IPAddress(text: "fe80::1")!, 128), scope: 4), sequence: 10,
+          pid: 1000)
+      } == Vector.named("register-filter-ipv6").bytes)
     #expect(
       try written { writer throws(MessageOverflow) in try writer.replayEnd(sequence: 4) }
         == Vector.named("notify-replay-end").bytes)
@@ -87,8 +93,20 @@ import Wire
       ("add-own-type", .add(type: TriggerType(rawValue: 4660), TriggerAddresses())),
       ("get", .get(identifier: 41)),
       ("delete", .delete(identifier: 41)),
-      ("register", .register([])),
-      ("register-extensions", .register([.cause, .replay, .origin])),
+      ("register", .register([], nil)),
+      ("register-extensions", .register([.cause, .replay, .origin], nil)),
+      (
+        "register-filter",
+        .register(
+          [.cause, .replay, .origin, .filter],
+          TriggerFilter(
+            types: [.connectionLost, .destinationUnreachable], interface: 3,
+            prefix: IPPrefix(IPAddress(text: "192.0.2.0")!, 24)))
+      ),
+      (
+        "register-filter-ipv6",
+        .register([.filter], TriggerFilter(prefix: IPPrefix(IPAddress(text: "fe80::1")!, 128), scope: 4))
+      ),
       ("modify", .modify(identifier: 41, type: .connectionLost, TriggerAddresses())),
       (
         "modify-addresses",
@@ -290,7 +308,7 @@ import Wire
       #expect(throws: MessageOverflow.self) {
         try written(capacity: capacity) { writer throws(MessageOverflow) in
           _ = try writer.notification(
-            cause: .add, MessageTests.unreachable, addresses: addresses.span, origin: MessageTests.origin, pid: 0)
+            MessageTests.unreachable, addresses: addresses.span, origin: MessageTests.origin, pid: 0)
         }
       }
     }

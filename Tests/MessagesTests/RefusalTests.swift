@@ -29,6 +29,12 @@ struct Draft {
   static func address(family: UInt16 = 2, prefix: UInt8 = 24, size: Int = 16) -> [UInt8] {
     payload(1, [prefix, 0, 0, 0] + number(family) + [UInt8](repeating: 0, count: size - 2))
   }
+  /// FILTER of `size` bytes in all, with that many types announced.
+  static func filter(types: UInt8 = 0, family: UInt16 = 0, prefix: UInt8 = 0, size: Int = 48) -> [UInt8] {
+    payload(
+      0x8002,
+      number(UInt32(0)) + [prefix, types, 0, 0, 0, 0, 0, 0] + number(family) + [UInt8](repeating: 0, count: size - 18))
+  }
   static func pvd(_ id: UInt32, nameLength: UInt8 = 0, size: Int = 16) -> [UInt8] {
     payload(2, number(id) + [nameLength] + [UInt8](repeating: 0, count: size - 9))
   }
@@ -150,22 +156,52 @@ struct RefusalCase: CustomTestStringConvertible, Sendable {
       "17 addresses in GET are skipped",
       Draft(type: 2, payloads: [Draft.trigger(0, id: 1)] + Array(repeating: Draft.address(), count: 17)), nil),
     RefusalCase("REGISTER", Draft(type: 4), nil),
-    RefusalCase("REGISTER with every bit", Draft(type: 4, flags: 0xFF), nil),
+    RefusalCase("REGISTER with every bit but FILTER", Draft(type: 4, flags: 0xEF), nil),
     RefusalCase("REGISTER with TRIGGER", Draft(type: 4, payloads: [Draft.trigger(6)]), .payloadUnexpected),
     RefusalCase(
       "REGISTER with an unknown payload", Draft(type: 4, payloads: [Draft.payload(99, [0, 0, 0, 0])]),
       .payloadUnexpected),
+    RefusalCase("REGISTER with FILTER", Draft(type: 4, flags: 0x10, payloads: [Draft.filter()]), nil),
+    RefusalCase("REGISTER with FILTER announced and not there", Draft(type: 4, flags: 0x10), .payloadMissing),
     RefusalCase(
-      "REGISTER with FILTER announced", Draft(type: 4, flags: 0x10, payloads: [Draft.payload(0x8002, [0, 0, 0, 0])]),
-      nil),
+      "REGISTER with FILTER not announced", Draft(type: 4, flags: 0x0F, payloads: [Draft.filter()]), .payloadUnexpected
+    ),
     RefusalCase(
-      "REGISTER with FILTER not announced",
-      Draft(type: 4, flags: 0x0F, payloads: [Draft.payload(0x8002, [0, 0, 0, 0])]), .payloadUnexpected),
-    RefusalCase(
-      "REGISTER with two FILTERs",
-      Draft(
-        type: 4, flags: 0x10, payloads: [Draft.payload(0x8002, [0, 0, 0, 0]), Draft.payload(0x8002, [0, 0, 0, 0])]),
+      "REGISTER with two FILTERs", Draft(type: 4, flags: 0x10, payloads: [Draft.filter(), Draft.filter()]),
       .payloadRepeated),
+    RefusalCase(
+      "REGISTER with FILTER and TRIGGER", Draft(type: 4, flags: 0x10, payloads: [Draft.filter(), Draft.trigger(6)]),
+      .payloadUnexpected),
+    RefusalCase(
+      "FILTER too short",
+      Draft(type: 4, flags: 0x10, payloads: [Draft.payload(0x8002, [UInt8](repeating: 0, count: 36))]),
+      .payloadMalformed),
+    RefusalCase(
+      "FILTER with 64 types", Draft(type: 4, flags: 0x10, payloads: [Draft.filter(types: 64, size: 176)]), nil),
+    RefusalCase(
+      "FILTER with 65 types", Draft(type: 4, flags: 0x10, payloads: [Draft.filter(types: 65, size: 184)]),
+      .payloadMalformed),
+    RefusalCase(
+      "FILTER shorter than its types", Draft(type: 4, flags: 0x10, payloads: [Draft.filter(types: 5, size: 56)]),
+      .payloadMalformed),
+    RefusalCase(
+      "FILTER longer than its types", Draft(type: 4, flags: 0x10, payloads: [Draft.filter(types: 4, size: 64)]),
+      .payloadMalformed),
+    RefusalCase(
+      "FILTER: prefix length 32", Draft(type: 4, flags: 0x10, payloads: [Draft.filter(family: 2, prefix: 32)]), nil),
+    RefusalCase(
+      "FILTER: prefix length 33", Draft(type: 4, flags: 0x10, payloads: [Draft.filter(family: 2, prefix: 33)]),
+      .prefixLength),
+    RefusalCase(
+      "FILTER: prefix length 128", Draft(type: 4, flags: 0x10, payloads: [Draft.filter(family: 10, prefix: 128)]), nil),
+    RefusalCase(
+      "FILTER: prefix length 129", Draft(type: 4, flags: 0x10, payloads: [Draft.filter(family: 10, prefix: 129)]),
+      .prefixLength),
+    RefusalCase(
+      "FILTER: prefix length without an address",
+      Draft(type: 4, flags: 0x10, payloads: [Draft.filter(family: 0, prefix: 1)]), .prefixLength),
+    RefusalCase(
+      "FILTER: AF_UNIX", Draft(type: 4, flags: 0x10, payloads: [Draft.filter(family: 1)]), .addressFamily),
     RefusalCase(
       "the first thing wrong is told",
       Draft(type: 1, payloads: [Draft.address(family: 1), Draft.trigger(6), Draft.trigger(6)]), .addressFamily),

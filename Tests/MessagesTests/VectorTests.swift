@@ -87,6 +87,13 @@ import Wire
           icmpType: item.number("icmptype"), icmpCode: item.number("icmpcode"), count: item.number("count"),
           timestamp: item.number("timestamp"), addressFlags: item.number("addrflags"),
           reason: RemovalReason(rawValue: item.number("reason"))!))
+    case (.trigger, "FILTER"):
+      try writer.filter(
+        TriggerFilter(
+          types: item.fields["types"]!.split(separator: ",").map { TriggerType(rawValue: UInt16($0)!) },
+          interface: item.number("interface"),
+          prefix: item.fields["address"].map { IPPrefix(IPAddress(text: $0)!, item.number("prefixlen")) },
+          scope: item.number("scope")))
     case (.mif, "INTERFACE"):
       try writer.interface(
         InterfaceDescription(
@@ -162,6 +169,12 @@ import Wire
       let o = try Origin(payload)
       return
         "ORIGIN ifindex=\(o.interface) name=\(text(o.interfaceName.bytes)) pvd=\(o.pvd) source=\(o.source.rawValue) icmptype=\(o.icmpType) icmpcode=\(o.icmpCode) reason=\(o.reason.rawValue) count=\(o.count) addrflags=\(o.addressFlags) timestamp=\(o.timestamp)"
+    case (.trigger, TriggerPayloadType.filter):
+      let filter = try TriggerFilter(payload)
+      let types = filter.types.map { String($0.rawValue) }.joined(separator: ",")
+      let address = filter.prefix.map { " address=\($0.address.text)" } ?? ""
+      return
+        "FILTER interface=\(filter.interface) types=\(types) prefixlen=\(filter.prefix?.length ?? 0)\(address)\(scope(filter.scope))"
     case (.mif, MIFPayloadType.interface):
       let interface = try InterfaceDescription(payload)
       return
