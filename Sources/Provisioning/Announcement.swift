@@ -20,4 +20,9 @@ package enum Announcement: Sendable {
   case trigger(TriggerChange, Trigger)
 }
 
-package enum TriggerChange: Sendable { case added, modified, removed }
+package enum TriggerChange: Sendable {
+  case added
+  /// What it was, where its type, its addresses or its interface changed: what a filter looks at.
+  case modified(from: Trigger?)
+  case removed
+}

@@ -125,6 +125,7 @@ extension NetworkState {
         kept.append(address)
       } else {
         announcements.append(.addressGone(pvd: id, address.address.prefix))
+        nameDomain(0, insteadOf: id, ofAddress: address.serial, place)
       }
     }
     if kept.count != told.count { interfaces[place].domains[index].addresses = kept }
@@ -181,11 +182,25 @@ extension NetworkState {
         if isTold { continue }
       } else {
         all.append(address)
+        nameDomain(id, insteadOf: 0, ofAddress: address.serial, place)
       }
       isNew = true
       announcements.append(.address(pvd: id, address.remaining(at: moment.instant)))
     }
     if isNew { interfaces[place].domains[index].addresses = all }
+  }
+
+  /// An address's trigger names its PvD, the first of several, whenever somebody asks; that it came to be known is no
+  /// news of the address.
+  private mutating func nameDomain(_ id: UInt32, insteadOf known: UInt32, ofAddress serial: UInt64, _ place: Int) {
+    // The list is in the order of the serials.
+    var (low, high) = (0, interfaces[place].addresses.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if interfaces[place].addresses[middle].serial < serial { low = middle + 1 } else { high = middle }
+    }
+    guard low < interfaces[place].addresses.count, interfaces[place].addresses[low].serial == serial else { return }
+    triggers.touch(interfaces[place].addresses[low].trigger) { if $0.pvd == known { $0.pvd = id } }
   }
 }
 

@@ -95,7 +95,7 @@ extension NetworkState {
         continue
       }
       interfaces[interfaces.count - 1][family].lost = lost
-      _ = triggers.update(lost) { $0.origin.interface = link.index }
+      triggers.touch(lost) { $0.interface = link.index }
     }
     let waiting = parked
     parked.removeAll()
@@ -141,7 +141,7 @@ extension NetworkState {
   /// CONN_LOST outlives its interface, until that is connected again or the hold time is over. Past the bound (that of
   /// `removedInterfaces`, per family) the hold time is none.
   private mutating func keepLost(_ id: UInt32, _ connection: LostConnection, _ moment: Moment) {
-    if triggers.update(id, { $0.origin.interfaceName = connection.name }) == nil { return }
+    if !triggers.touch(id, { $0.interfaceName = connection.name }) { return }
     if let other = lostConnections[connection] { removeTrigger(other, .contradicted, moment) }
     if lostConnections.count < 2 * limits.interfaces {
       lostConnections[connection] = id
@@ -174,8 +174,9 @@ extension NetworkState {
       count(.addressesFull)
       return
     }
-    tellAddress(index, place, moment)
+    // First the PvD that it is of, which its trigger names.
     reconcile(place, moment)
+    tellAddress(index, place, moment)
     reconnect(place, moment)
   }
 
@@ -190,6 +191,7 @@ extension NetworkState {
     } else if record.trigger == 0 {
       var origin = origin(interfaces[place].link, .kernel, moment)
       origin.addressFlags = flags
+      origin.pvd = domain(holding: record.ip, place)
       let addresses = Trigger.Addresses(triggerAddress(record.address.prefix, record.address.interface))
       interfaces[place].addresses[index].trigger = addTrigger(.addressChanged, addresses, origin)
     } else if let trigger = triggers[record.trigger] {

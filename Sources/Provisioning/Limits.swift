@@ -16,6 +16,8 @@ package struct Limits: Sendable {
   package var parked = 256
   /// Triggers that clients hold; further ones are answered ENOSPC.
   package var clientTriggers = 65_536
+  /// Triggers that one user other than root holds; further ones are answered ENOSPC.
+  package var triggersPerUser = 16_384
   /// Paths known to be unreachable. Past it, errors fold into one entry for each local address, whose destination
   /// is unspecified with prefix length 0; past one and a quarter of it they are counted (`icmp.paths-full`).
   package var unreachablePaths = 4096

@@ -32,6 +32,8 @@ package struct NetworkState: Sendable {
   var lostConnections: [LostConnection: UInt32] = [:]
   var unreachable = UnreachablePaths()
   var clientTriggers = 0
+  /// How many of them each user has; no entry for none.
+  var triggersOfUsers: [UInt32: Int] = [:]
   var lastDomain: UInt32 = 0
   /// Whether `lastDomain` has been through all numbers, so that the next may be in use.
   var hasWrappedDomains = false

@@ -19,7 +19,7 @@ package struct Trigger: Sendable {
   }
 
   /// The trigger's ADDRESS payloads, in order, at most 16; up to two are kept in place.
-  package struct Addresses: RandomAccessCollection, Sendable {
+  package struct Addresses: RandomAccessCollection, Equatable, Sendable {
     package static var limit: Int { TriggerAddresses.capacity }
     private var first: TriggerAddress?
     private var second: TriggerAddress?

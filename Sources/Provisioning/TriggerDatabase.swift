@@ -17,8 +17,12 @@ extension NetworkState {
   package mutating func addTrigger(
     _ type: TriggerType, addresses: Trigger.Addresses, user: UInt32, at moment: Moment
   ) throws(TriggerRefusal) -> Trigger {
-    guard clientTriggers < limits.clientTriggers else { throw refuse(.full) }
+    let owned = triggersOfUsers[user] ?? 0
+    guard clientTriggers < limits.clientTriggers, user == 0 || owned < limits.triggersPerUser else {
+      throw refuse(.full)
+    }
     clientTriggers += 1
+    triggersOfUsers[user] = owned + 1
     let origin = Origin(source: .client, timestamp: moment.timestamp)
     let trigger = triggers.add(Trigger(type: type, owner: .user(uid: user), addresses: addresses, origin: origin))
     count(.triggersAdded)
@@ -47,6 +51,12 @@ extension NetworkState {
     let trigger = triggers[id]!
     removeTrigger(id, .deleted, moment)
     return trigger
+  }
+
+  fileprivate mutating func release(_ user: UInt32) {
+    clientTriggers -= 1
+    let owned = (triggersOfUsers[user] ?? 1) - 1
+    triggersOfUsers[user] = owned > 0 ? owned : nil
   }
 
   private mutating func mayChange(_ id: UInt32, _ user: UInt32) throws(TriggerRefusal) {
@@ -85,9 +95,12 @@ extension NetworkState {
   }
 
   mutating func modifyTrigger(_ id: UInt32, _ change: (inout Trigger) -> Void) {
-    guard let trigger = triggers.update(id, change) else { return }
+    guard let (before, after) = triggers.update(id, change) else { return }
     count(.triggersModified)
-    announcements.append(.trigger(.modified, trigger))
+    let isOfSameSubject =
+      before.type == after.type && before.addresses == after.addresses
+      && before.origin.interface == after.origin.interface
+    announcements.append(.trigger(.modified(from: isOfSameSubject ? nil : before), after))
   }
 
   /// Removes a trigger, if the id names one (0 never does), and tells why.
@@ -98,7 +111,7 @@ extension NetworkState {
       removedInterfaces[trigger.origin.interfaceName] = nil
     }
     if trigger.type == .connectionLost, trigger.owner == .agent { forgetLost(trigger) }
-    if trigger.owner != .agent { clientTriggers -= 1 }
+    if case .user(let user) = trigger.owner { release(user) }
     trigger.origin.reason = reason
     trigger.origin.timestamp = moment.timestamp
     count(.triggersRemoved)

@@ -1,5 +1,5 @@
-import Messages
-import Wire
+package import Messages
+package import Wire
 
 /// The Trigger Database: every trigger by its id, in the order in which they were added.
 ///
@@ -30,8 +30,11 @@ package struct TriggerTable: Sendable {
     var trigger: Trigger?
     var previous: Int32 = -1
     var next: Int32 = -1
+    /// Its first node in the index, -1 without addresses.
+    var node: Int32 = -1
   }
 
+  private var index = TriggerIndex()
   private var slots: [Slot] = []
   private var free: [Int32] = []
   private var places: [UInt32: Int32] = [:]
@@ -70,19 +73,92 @@ package struct TriggerTable: Sendable {
     if last >= 0 { slots[Int(last)].next = place } else { first = place }
     last = place
     places[trigger.id] = place
+    enter(place)
     return trigger
   }
 
-  /// Changes the trigger with this id in place and returns it, nil if there is none.
-  mutating func update(_ id: UInt32, _ change: (inout Trigger) -> Void) -> Trigger? {
-    guard let place = places[id] else { return nil }
+  /// Changes the trigger with this id in place: what it was and what it is, nil if there is none.
+  mutating func update(_ id: UInt32, _ change: (inout Trigger) -> Void) -> (before: Trigger, after: Trigger)? {
+    guard let place = places[id], let before = slots[Int(place)].trigger else { return nil }
     change(&slots[Int(place)].trigger!)
-    return slots[Int(place)].trigger
+    let after = slots[Int(place)].trigger!
+    if before.type != after.type || before.addresses != after.addresses {
+      index.remove(from: slots[Int(place)].node)
+      enter(place)
+    }
+    return (before, after)
+  }
+
+  // MARK: By type and address
+
+  /// The first trigger of a type with an address, whatever its prefix length.
+  ///
+  /// - Complexity: O(1), on average.
+  package func first(_ type: TriggerType, _ address: IPAddress) -> Trigger? {
+    var cursor = Cursor()
+    return next(&cursor, type, address)
+  }
+
+  /// Like `next(_:)`, for the triggers of a type with an address.
+  ///
+  /// - Complexity: O(1) from one call to the next, on average, while nothing is removed in between.
+  package func next(_ cursor: inout Cursor, _ type: TriggerType, _ address: IPAddress) -> Trigger? {
+    let key = TriggerIndex.Key(type: type, address: address)
+    var passed: Int32?
+    if cursor.place >= 0, let trigger = slots[Int(cursor.place)].trigger, trigger.serial < cursor.serial,
+      trigger.type == type, trigger.addresses.contains(where: { $0.address == address })
+    {
+      passed = slots[Int(cursor.place)].node
+    }
+    var node = index.start(key, behind: passed)
+    while node >= 0 {
+      let place = index.place(node)
+      if let trigger = slots[Int(place)].trigger, trigger.serial >= cursor.serial, trigger.type == type,
+        trigger.addresses.contains(where: { $0.address == address })
+      {
+        cursor = Cursor(serial: trigger.serial + 1, place: place)
+        return trigger
+      }
+      node = index.next(node)
+    }
+    cursor = .end
+    return nil
+  }
+
+  /// Enters the trigger at a place into the index, once under each of its addresses.
+  private mutating func enter(_ place: Int32) {
+    if index.isFull {
+      index = index.emptied
+      var next = first
+      while next >= 0 {
+        slots[Int(next)].node = -1
+        if next != place { enter(next) }
+        next = slots[Int(next)].next
+      }
+    }
+    guard let trigger = slots[Int(place)].trigger else { return }
+    var node: Int32 = -1
+    for position in trigger.addresses.indices {
+      let address = trigger.addresses[position].address
+      if trigger.addresses[..<position].contains(where: { $0.address == address }) { continue }
+      let key = TriggerIndex.Key(type: trigger.type, address: address)
+      node = index.insert(key, place: place, sibling: node) { (slots[Int($0)].trigger?.serial ?? 0) > trigger.serial }
+    }
+    slots[Int(place)].node = node
+  }
+
+  /// Changes what is known of a trigger's origin, of which nobody is told. False if there is no such trigger.
+  @discardableResult
+  mutating func touch(_ id: UInt32, _ change: (inout Origin) -> Void) -> Bool {
+    guard let place = places[id] else { return false }
+    change(&slots[Int(place)].trigger!.origin)
+    return true
   }
 
   mutating func remove(_ id: UInt32) -> Trigger? {
     guard let place = places.removeValue(forKey: id) else { return nil }
     let slot = slots[Int(place)]
+    index.remove(from: slot.node)
     if slot.previous >= 0 { slots[Int(slot.previous)].next = slot.next } else { first = slot.next }
     if slot.next >= 0 { slots[Int(slot.next)].previous = slot.previous } else { last = slot.previous }
     slots[Int(place)] = Slot()

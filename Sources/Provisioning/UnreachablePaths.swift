@@ -77,11 +77,11 @@ extension NetworkState {
   ) {
     let path = unreachable.paths.values[index]
     unreachable.paths.values[index].lastHeard = moment.instant
-    _ = triggers.update(path.trigger) {
-      $0.origin.count &+= 1
-      $0.origin.icmpType = error.type
-      $0.origin.icmpCode = error.code
-      $0.origin.timestamp = moment.timestamp
+    triggers.touch(path.trigger) {
+      $0.count &+= 1
+      $0.icmpType = error.type
+      $0.icmpCode = error.code
+      $0.timestamp = moment.timestamp
     }
     let mayTell = path.lastTold.adding(nanoseconds: limits.foldInterval)
     if mayTell <= moment.instant {

@@ -29,15 +29,20 @@ import Wire
     host.hear(ra([Build.pio(prefix(1))]))
     #expect(host.told() == ["PVD \(one)", "ELEMENT \(one) RA"])
     host.address(address)
-    #expect(host.told() == ["ADD IF_ADDRCHANGED \(text(address))", "ADDRESS \(one) \(text(address))"])
+    #expect(host.told() == ["ADDRESS \(one) \(text(address))", "ADD IF_ADDRCHANGED \(text(address))"])
   }
 
   @Test func `An address that was there before its advertisement moves to its PvD`() {
     var host = Host.withLink()
     host.address(address)
+    let ofKernel = host.state.domains(of: Host.up0)?.first?.id
     #expect(
       host.toldDomains() == ["PVD up0/kernel", "ELEMENT up0/kernel KERNEL", "ADDRESS up0/kernel \(text(address))"])
+    // Its trigger names the PvD that it is of, now and then.
+    #expect(host.state.triggers.first(.addressChanged, address.address)?.origin.pvd == ofKernel)
     host.hear(ra([Build.pio(prefix(1))]))
+    let ofRouter = host.state.domains(of: Host.up0)?.first?.id
+    #expect(ofRouter != ofKernel && host.state.triggers.first(.addressChanged, address.address)?.origin.pvd == ofRouter)
     #expect(
       host.told() == [
         "NO_ADDRESS up0/kernel \(text(address))", "NO_ELEMENT up0/kernel KERNEL", "NO_PVD up0/kernel",

@@ -78,8 +78,8 @@ import Wire
     }
     #expect(
       host.told() == [
-        "INTERFACE up0", "ADD IF_ADDED", "ADD IF_ADDRCHANGED 192.0.2.10/24", "PVD up0/kernel",
-        "ELEMENT up0/kernel KERNEL", "ADDRESS up0/kernel 192.0.2.10/24",
+        "INTERFACE up0", "ADD IF_ADDED", "PVD up0/kernel", "ELEMENT up0/kernel KERNEL",
+        "ADDRESS up0/kernel 192.0.2.10/24", "ADD IF_ADDRCHANGED 192.0.2.10/24",
         "ADD CONN_ESTABLISHED 192.0.2.10/24", "ELEMENT up0/kernel KERNEL",
       ])
   }

@@ -190,8 +190,8 @@ import Wire
         news(.added, trigger)
       case 1 where !ids.isEmpty:
         version += 1
-        if let trigger = table.update(ids[random.below(ids.count)], { $0.origin.count = version }) {
-          news(.modified, trigger)
+        if let update = table.update(ids[random.below(ids.count)], { $0.origin.count = version }) {
+          news(.modified(from: nil), update.after)
         }
       case 2 where !ids.isEmpty:
         if let trigger = table.remove(ids.remove(at: random.below(ids.count))) { news(.removed, trigger) }
@@ -210,6 +210,72 @@ import Wire
     #expect(faults == 0)
     #expect(Set(known.keys) == Set(ids))
     for (id, count) in known { #expect(table[id]?.origin.count == count) }
+  }
+}
+
+/// The index by type and address against a search through everything.
+@Suite struct TriggerIndexTests {
+  @Test(arguments: 0..<20) func `finds what a search finds, in the order of the ids`(_ seed: UInt64) {
+    var random = Random(seed)
+    var table = TriggerTable()
+    var ids: [UInt32] = []
+    // Few of each, so that chains are long and a trigger has the same address twice now and then.
+    let types = [TriggerType.addressChanged, .destinationUnreachable]
+    let addresses = (0..<6).map { $0 < 3 ? v4(UInt32($0)) : v6(UInt64($0)) }
+    func some() -> Trigger.Addresses {
+      var list = Trigger.Addresses()
+      for _ in 0..<random.below(4) { list.append(TriggerAddress(addresses[random.below(6)], prefixLength: 24)) }
+      return list
+    }
+    for _ in 0..<400 {
+      let isFull = ids.count > 120
+      switch random.below(isFull ? 8 : 4) {
+      case 0, 1:
+        let trigger = Trigger(
+          type: types[random.below(2)], owner: .agent, addresses: some(), origin: Origin(source: .kernel))
+        ids.append(table.add(trigger).id)
+      case 2 where !ids.isEmpty:
+        let (type, list) = (types[random.below(2)], some())
+        _ = table.update(ids[random.below(ids.count)]) { trigger in
+          trigger.type = type
+          trigger.addresses = list
+        }
+      default:
+        if !ids.isEmpty { _ = table.remove(ids.remove(at: random.below(ids.count))) }
+      }
+      let (type, address) = (types[random.below(2)], addresses[random.below(6)])
+      let expected = ids.filter { id in
+        table[id]!.type == type && table[id]!.addresses.contains { $0.address == address }
+      }
+      var found: [UInt32] = []
+      var cursor = TriggerTable.Cursor()
+      while let trigger = table.next(&cursor, type, address) { found.append(trigger.id) }
+      #expect(found == expected.sorted())
+      #expect(table.first(type, address)?.id == expected.min())
+    }
+  }
+
+  /// A stranger who can make triggers for one address must not make the others slow: 65,536 of them, and each step of a
+  /// walk through another key's chain looks at its own only.
+  @Test func `many triggers of one address`() {
+    var table = TriggerTable()
+    for number in 0..<65_536 {
+      let addresses = Trigger.Addresses(
+        TriggerAddress(v4(1), prefixLength: 32),
+        TriggerAddress(v4(UInt32(1000 + number), net: 0x0A00_0000), prefixLength: 32))
+      _ = table.add(
+        Trigger(type: .destinationUnreachable, owner: .agent, addresses: addresses, origin: Origin(source: .icmp)))
+    }
+    for number in stride(from: 0, to: 65_536, by: 7) {
+      #expect(
+        table.first(.destinationUnreachable, v4(UInt32(1000 + number), net: 0x0A00_0000))?.id == UInt32(number + 1))
+    }
+    var cursor = TriggerTable.Cursor()
+    var count = 0
+    while table.next(&cursor, .destinationUnreachable, v4(1)) != nil { count += 1 }
+    #expect(count == 65_536)
+    for id in 1...65_536 as ClosedRange<UInt32> { _ = table.remove(id) }
+    #expect(table.first(.destinationUnreachable, v4(1)) == nil && table.count == 0)
   }
 }
 
