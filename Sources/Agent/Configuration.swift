@@ -24,6 +24,7 @@ package struct Configuration: Sendable {
     }
   }
   private var user: UInt32?
+  private var namesReaders = false
 
   package init() {}
 
@@ -85,9 +86,14 @@ package struct Configuration: Sendable {
     case "unreachable": unreachableKinds = try kinds(value)
     case "subscribers": subscribers.limit = try number(value, 1...65_536)
     case "subscriber-queue": subscribers.queueLimit = try number(value, 4_096...16_777_216)
-    case "trigger-writers": subscribers.triggerWriters = try identifiers(value, "numeric user ids, separated by commas")
-    case "trigger-writer-groups":
-      subscribers.triggerWriterGroups = try identifiers(value, "numeric group ids, separated by commas")
+    case "subscribers-per-user": subscribers.limitPerUser = try number(value, 1...65_536)
+    case "triggers-per-user": limits.triggersPerUser = try number(value, 0...1_048_576)
+    case "trigger-read":
+      // The first one replaces the default, which is everybody.
+      if !namesReaders { subscribers.triggerReaders = [] }
+      namesReaders = true
+      subscribers.triggerReaders.append(try accessRule(value))
+    case "trigger-write": subscribers.triggerWriters.append(try accessRule(value))
     case "socket-mode": subscribers.socketMode = try mode(value)
     case "socket-group": subscribers.socketGroup = UInt32(try number(value, 0...4_294_967_294))
     case "user": user = UInt32(try number(value, 0...4_294_967_294))
@@ -123,14 +129,42 @@ package struct Configuration: Sendable {
     return mode
   }
 
-  /// Of users or groups; the last number there is stands for none.
-  private func identifiers(_ text: ArraySlice<UInt8>, _ expected: StaticString) throws(Reason) -> [UInt32] {
-    var identifiers: [UInt32] = []
-    for word in text.words {
-      guard let identifier = Int(decimal: word.trimmed), identifier < Int(UInt32.max) else { throw .value(expected) }
-      identifiers.append(UInt32(identifier))
+  /// `any`, `user N` or `group N`, and after a colon the trigger types: numbers and ranges with commas between them.
+  private func accessRule(_ text: ArraySlice<UInt8>) throws(Reason) -> AccessRule {
+    let expected: StaticString =
+      "any, user N or group N, and perhaps a colon and trigger types, as in 'user 108: 3, 100-199'"
+    let parts = text.split(separator: UInt8(ascii: ":"), maxSplits: 1, omittingEmptySubsequences: false)
+    guard let whom = parts.first?.trimmed else { throw .value(expected) }
+    let who: AccessRule.Who
+    if case "any" = whom {
+      who = .anybody
+    } else if let user = identifier(whom, after: "user") {
+      who = .user(user)
+    } else if let group = identifier(whom, after: "group") {
+      who = .group(group)
+    } else {
+      throw .value(expected)
     }
-    return identifiers
+    if parts.count == 1 { return AccessRule(who) }
+    var types: [ClosedRange<UInt16>] = []
+    for word in parts[1].trimmed.words {
+      let ends = word.split(separator: UInt8(ascii: "-"), maxSplits: 1, omittingEmptySubsequences: false)
+      guard let first = ends.first.flatMap({ UInt16(decimal: $0.trimmed) }),
+        let last = ends.last.flatMap({ UInt16(decimal: $0.trimmed) }), first > 0, first <= last
+      else { throw .value(expected) }
+      types.append(first...last)
+    }
+    if types.isEmpty { throw .value(expected) }
+    return AccessRule(who, TriggerTypes(types))
+  }
+
+  /// Of a user or group; the last number there is stands for none.
+  private func identifier(_ text: ArraySlice<UInt8>, after word: StaticString) -> UInt32? {
+    let words = text.split(separator: UInt8(ascii: " "))
+    guard words.count == 2, word ~= words[0], let number = Int(decimal: words[1]), number < Int(UInt32.max) else {
+      return nil
+    }
+    return UInt32(number)
   }
 
   private func kinds(_ text: ArraySlice<UInt8>) throws(Reason) -> UnreachableKinds {
@@ -169,6 +203,13 @@ extension ArraySlice<UInt8> {
 /// Compares bytes with a literal, without the Unicode tables that String would bring.
 private func ~= (literal: StaticString, bytes: ArraySlice<UInt8>) -> Bool {
   literal.withUTF8Buffer { unsafe $0.elementsEqual(bytes) }
+}
+
+extension UInt16 {
+  fileprivate init?(decimal text: ArraySlice<UInt8>) {
+    guard let number = Int(decimal: text), number <= Int(UInt16.max) else { return nil }
+    self = UInt16(number)
+  }
 }
 
 extension Int {

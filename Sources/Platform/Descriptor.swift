@@ -20,6 +20,20 @@ package struct Descriptor: ~Copyable {
     }
   }
 
+  /// poll(2): waits until it is ready for one of what `interest` names, or broken; false if it is not in
+  /// `milliseconds`, or where a signal came.
+  package func wait(for interest: Poller.Interest, milliseconds: Int32) throws(Errno) -> Bool {
+    var question = pollfd(fd: number, events: 0, revents: 0)
+    if interest.contains(.read) { question.events |= Int16(POLLIN) }
+    if interest.contains(.write) { question.events |= Int16(POLLOUT) }
+    do throws(Errno) {
+      return try valueOrErrno(retryOnInterrupt: false) { unsafe poll(&question, 1, milliseconds) } > 0
+    } catch {
+      if error == .interrupted { return false }
+      throw error
+    }
+  }
+
   /// The inode behind it (fstat(2)): what the kernel's socket listings call a socket.
   package func inode() throws(Errno) -> UInt64 {
     var status = stat()

@@ -25,6 +25,8 @@ import CLinux
   package static var batch: Int { 64 }
 
   private let descriptor: Descriptor
+  /// For a poller or poll(2) of somebody else's: readable when `wait` has something.
+  package var number: Int32 { descriptor.number }
   private var events: InlineArray<64, epoll_event>
 
   /// epoll_create1(2).

@@ -137,6 +137,22 @@ package struct Connection: ~Copyable {
     }
   }
 
+  /// The supplementary groups of whoever is at the other end, when it connected: getsockopt(2), SO_PEERGROUPS.
+  package func peerGroups() throws(Errno) -> [UInt32] {
+    var groups = [gid_t](repeating: 0, count: 64)
+    while true {
+      var length = socklen_t(groups.count * MemoryLayout<gid_t>.size)
+      let result = unsafe groups.withUnsafeMutableBytes {
+        unsafe getsockopt(descriptor.number, SOL_SOCKET, SO_PEERGROUPS, $0.baseAddress, &length)
+      }
+      let count = Int(length) / MemoryLayout<gid_t>.size
+      if result == 0 { return Array(groups.prefix(count)) }
+      // It says how many there are.
+      guard Errno.current.rawValue == ERANGE, count > groups.count else { throw .current }
+      groups = [gid_t](repeating: 0, count: count)
+    }
+  }
+
   /// SO_SNDBUF: how much the kernel holds for a peer that does not read. The kernel doubles the number for its
   /// own bookkeeping, caps it at net.core.wmem_max and charges each message with its overhead.
   package func setSendBuffer(bytes: Int) throws(Errno) {

@@ -24,8 +24,10 @@ final class Subscriber {
   /// What the poller was last told to wait for.
   var interest: Poller.Interest = .read
 
-  // TDB: what REGISTER asked for, nil before it.
+  // TDB: what it may do, and what REGISTER asked for, nil before it.
+  let access: Access
   var registration: TriggerExtensions?
+  var filter: TriggerFilter?
   /// Where the replay stands; at the table's end once it is through.
   var replay = TriggerTable.Cursor.end
   var isReplaying = false
@@ -36,8 +38,11 @@ final class Subscriber {
   var elementsOf: [UInt32] = []
   var addressesOf: [UInt32] = []
 
-  init(_ service: Service, _ connection: consuming Connection, token: UInt64, queueLimit: Int) {
+  init(
+    _ service: Service, _ connection: consuming Connection, _ access: Access, token: UInt64, queueLimit: Int
+  ) {
     self.service = service
+    self.access = access
     self.connection = connection
     self.token = token
     queue = Queue(limit: queueLimit)
@@ -55,6 +60,15 @@ final class Subscriber {
 
   /// Whether there is any use in telling it something.
   var hears: Bool { !isClosed && !isDeaf }
+
+  /// Whether it is told of every trigger: nearly all are.
+  var seesAll: Bool { filter == nil && access.reads.isAll }
+
+  /// Whether it may know of a trigger, and asked for it.
+  func sees(_ trigger: Trigger) -> Bool {
+    access.reads.contains(trigger.type)
+      && filter?.matches(trigger.type, interface: trigger.origin.interface, addresses: trigger.addresses) != false
+  }
 
   /// Ends all telling.
   func deafen() {

@@ -9,20 +9,26 @@ package import Provisioning
 /// its own NOTIFY, and all subscribers see one order.
 package struct Subscribers: ~Copyable {
   package struct Settings: Sendable {
-    /// Connections in all; a further one is accepted and closed, and counted.
+    /// Connections in all; a further one is told so and closed, and counted.
     package var limit = 1024
+    /// Connections of one user other than root; a further one likewise.
+    package var limitPerUser = 256
     /// Bytes of a subscriber's queue behind its socket's buffer, with 64 for each message in it.
     package var queueLimit = 64 * 1024
     /// SO_SNDBUF of each connection.
     package var sendBuffer = 64 * 1024
-    /// Users beside root who may write to the Trigger Database.
-    package var triggerWriters: [UInt32] = []
-    /// Groups that may: what counts is the effective group of the process that connected.
-    package var triggerWriterGroups: [UInt32] = []
+    /// Who may read the Trigger Database, beside root and of those who can open its socket.
+    package var triggerReaders = [AccessRule(.anybody)]
+    /// Who may write to it, beside root.
+    package var triggerWriters: [AccessRule] = []
     package var socketMode: UInt32 = 0o666
     package var socketGroup: UInt32?
 
     package init() {}
+
+    fileprivate var namesGroups: Bool {
+      (triggerReaders + triggerWriters).contains { if case .group = $0.who { true } else { false } }
+    }
   }
 
   /// Tokens of this type's in a poller have this bit.
@@ -41,6 +47,9 @@ package struct Subscribers: ~Copyable {
   /// By token; a token is never used again.
   private var subscribers: [UInt64: Subscriber] = [:]
   private var lastToken = tokenBit | 0xFF
+  /// Connections of each user; no entry for none.
+  private var connectionsOfUsers: [UInt32: Int] = [:]
+  private var refusedProcesses = RefusedProcesses()
   /// Registered with the Trigger Database, in the order of registration.
   var registered: [Subscriber] = []
   /// On the MIF API's socket.
@@ -141,6 +150,8 @@ package struct Subscribers: ~Copyable {
       if !subscriber.isClosed { updateInterest(subscriber, poller) }
       if subscriber.isClosed, subscribers.removeValue(forKey: subscriber.token) != nil {
         count(.closed)
+        let left = (connectionsOfUsers[subscriber.peer.uid] ?? 1) - 1
+        connectionsOfUsers[subscriber.peer.uid] = left > 0 ? left : nil
         areSomeClosed = true
       }
     }
@@ -181,17 +192,21 @@ package struct Subscribers: ~Copyable {
         let accepted = service == .trigger ? try triggerListener.accept() : try mifListener.accept()
         guard let connection = accepted else { return }
         // Some may have gone before this one came.
-        if subscribers.count >= settings.limit { settle(poller) }
-        if subscribers.count >= settings.limit {
-          count(.refusedFull)
+        if !hasRoom(for: connection.peer) { settle(poller) }
+        guard hasRoom(for: connection.peer) else {
+          turnAway(connection)
           continue
         }
         try connection.setSendBuffer(bytes: settings.sendBuffer)
+        let peer = connection.peer
+        let access = Access(peer, groups: settings.namesGroups ? try connection.peerGroups() : [], settings)
         lastToken += 1
         let number = connection.descriptor.number
-        let subscriber = Subscriber(service, connection, token: lastToken, queueLimit: settings.queueLimit)
+        let subscriber = Subscriber(
+          service, connection, access, token: lastToken, queueLimit: settings.queueLimit)
         try poller.add(number, token: lastToken, .read)
         subscribers[lastToken] = subscriber
+        connectionsOfUsers[peer.uid, default: 0] += 1
         if service == .mif { mif.append(subscriber) }
         count(.accepted)
       } catch {
@@ -202,6 +217,44 @@ package struct Subscribers: ~Copyable {
         return
       }
     }
+  }
+
+  private func hasRoom(for peer: PeerCredentials) -> Bool {
+    subscribers.count < settings.limit
+      && (peer.uid == 0 || (connectionsOfUsers[peer.uid] ?? 0) < settings.limitPerUser)
+  }
+
+  /// Says why in a message that answers nothing (msgtype 0, ENOSPC), and closes the connection. What has been asked
+  /// is read first: unread, it would have the peer hear of a reset before it hears why.
+  private mutating func turnAway(_ connection: borrowing Connection) {
+    count(.refusedFull)
+    logOnce(connection.peer, "was not connected: there are as many subscribers as may be, in all or of one user")
+    var memory = scratch.takeAnswer()
+    defer { scratch.giveAnswer(memory) }
+    var span = memory.mutableSpan
+    var writer = MessageWriter(unsafe span.mutableBytes)
+    do throws(MessageOverflow) {
+      try writer.header(type: 0, error: .noSpace, sequence: 0, pid: 0)
+    } catch { return }
+    _ = connection.send(writer.message)
+    var request = scratch.takeRequest()
+    defer { scratch.giveRequest(request) }
+    var unread = request.mutableSpan
+    var buffer = unsafe unread.mutableBytes
+    for _ in 0..<16 {
+      guard case .message = connection.receive(into: &buffer) else { return }
+    }
+  }
+
+  /// Counts a refusal, and logs the first one of each process.
+  mutating func refuse(_ subscriber: Subscriber) {
+    count(.refused)
+    logOnce(subscriber.peer, "was refused a request to the trigger database (EPERM)")
+  }
+
+  private mutating func logOnce(_ peer: PeerCredentials, _ what: StaticString) {
+    guard refusedProcesses.insert(peer) else { return }
+    Log.warning("process \(peer.pid) of user \(peer.uid) \(what); whatever else it is refused is only counted")
   }
 
   private func watchListeners(_ poller: borrowing Poller, _ interest: Poller.Interest) {

@@ -19,44 +19,53 @@ extension Subscribers {
     do throws(ErrorNumber) {
       switch request {
       case .add(let type, let addresses):
-        try mayWrite(subscriber)
+        try allow(subscriber.access.writes.contains(type))
         let trigger = try refusable { () throws(TriggerRefusal) in
           try state.addTrigger(
             type, addresses: Trigger.Addresses(addresses), user: subscriber.peer.uid, at: moment)
         }
         answer(subscriber, header, trigger, addresses)
       case .modify(let identifier, let type, let addresses):
-        try mayWrite(subscriber)
+        // Of the type that it was, and of the one that it is to be.
+        _ = try existing(identifier, state, subscriber.access.writes)
+        try allow(subscriber.access.writes.contains(type))
         let trigger = try refusable { () throws(TriggerRefusal) in
           try state.modifyTrigger(
             identifier, type: type, addresses: Trigger.Addresses(addresses), user: subscriber.peer.uid, at: moment)
         }
         answer(subscriber, header, trigger, addresses)
       case .delete(let identifier):
-        try mayWrite(subscriber)
+        _ = try existing(identifier, state, subscriber.access.writes)
         let trigger = try refusable { () throws(TriggerRefusal) in
           try state.deleteTrigger(identifier, user: subscriber.peer.uid, at: moment)
         }
         answer(subscriber, header, trigger, TriggerAddresses())
       case .get(let identifier):
-        guard let trigger = state.triggers[identifier] else { throw .noSuchEntry }
+        let trigger = try existing(identifier, state, subscriber.access.reads)
         let hasOrigin = subscriber.registration?.contains(.origin) ?? false
         answer(subscriber, header, trigger, trigger.addresses.payloads, origin: hasOrigin ? trigger.origin : nil)
-      case .register(let extensions):
-        register(subscriber, header, extensions.intersection(.served), state)
+      case .register(let extensions, let filter):
+        try allow(!subscriber.access.reads.isEmpty)
+        register(subscriber, header, extensions.intersection(.served), filter, state)
       }
     } catch {
+      if error == .notPermitted { refuse(subscriber) }
       fail(subscriber, header, error)
     }
   }
 
-  private mutating func mayWrite(_ subscriber: Subscriber) throws(ErrorNumber) {
-    let peer = subscriber.peer
-    if peer.uid == 0 || settings.triggerWriters.contains(peer.uid) || settings.triggerWriterGroups.contains(peer.gid) {
-      return
-    }
-    count(.refused)
-    throw .notPermitted
+  private func allow(_ isAllowed: Bool) throws(ErrorNumber) {
+    if !isAllowed { throw .notPermitted }
+  }
+
+  /// The trigger with this id, of a type that is allowed. Who is allowed none learns nothing of what exists.
+  private func existing(
+    _ identifier: UInt32, _ state: NetworkState, _ allowed: TriggerTypes
+  ) throws(ErrorNumber) -> Trigger {
+    try allow(!allowed.isEmpty)
+    guard let trigger = state.triggers[identifier] else { throw .noSuchEntry }
+    try allow(allowed.contains(trigger.type))
+    return trigger
   }
 
   private func refusable<T>(_ body: () throws(TriggerRefusal) -> T) throws(ErrorNumber) -> T {
@@ -83,27 +92,37 @@ extension Subscribers {
   // MARK: Registration and replay
 
   private mutating func register(
-    _ subscriber: Subscriber, _ request: FrameHeader, _ extensions: TriggerExtensions, _ state: NetworkState
+    _ subscriber: Subscriber, _ request: FrameHeader, _ extensions: TriggerExtensions, _ filter: TriggerFilter?,
+    _ state: NetworkState
   ) {
     if subscriber.registration == nil { registered.append(subscriber) }
     subscriber.registration = extensions
-    subscriber.isReplaying = extensions.contains(.replay)
+    subscriber.filter = filter
+    // Nobody waits for the socket of one that reads nothing any more.
+    subscriber.isReplaying = extensions.contains(.replay) && subscriber.hears
     subscriber.replay = subscriber.isReplaying ? TriggerTable.Cursor() : .end
     answer(request, to: subscriber) { writer throws(MessageOverflow) in
-      try writer.answer(to: request, flags: extensions.rawValue)
+      try writer.register(extensions, filter: filter, sequence: request.sequence, pid: request.pid)
     }
     replay(subscriber, state)
   }
 
-  /// Replayed triggers sent before everybody else has a turn.
+  /// Triggers looked at for a replay before everybody else has a turn.
   private static var replayBite: Int { 256 }
 
   /// Walks on as far as the socket takes it, in bites. News of what the walk has not reached are left out until then: it will
   /// meet them in their latest form, so that nothing is missed and nothing doubled.
   mutating func replay(_ subscriber: Subscriber, _ state: NetworkState) {
+    let exact = subscriber.filter?.exact
     for _ in 0..<Self.replayBite {
       guard subscriber.isReplaying, subscriber.queue.isEmpty, subscriber.hears else { return }
-      guard let trigger = state.triggers.next(&subscriber.replay) else {
+      let met =
+        if let exact {
+          state.triggers.next(&subscriber.replay, exact.type, exact.address)
+        } else {
+          state.triggers.next(&subscriber.replay)
+        }
+      guard let trigger = met else {
         subscriber.isReplaying = false
         let sequence = subscriber.nextSequence()
         write(to: subscriber, isNews: false) { writer throws(MessageOverflow) in
@@ -111,12 +130,13 @@ extension Subscribers {
         }
         return
       }
+      if !subscriber.seesAll, !subscriber.sees(trigger) { continue }
       let extensions = subscriber.registration ?? []
       let sequence = subscriber.nextSequence()
       write(to: subscriber, isNews: false) { writer throws(MessageOverflow) in
         let notification = try writer.notification(
-          cause: .add, trigger.payload, addresses: trigger.addresses.payloads.span, origin: trigger.origin, pid: 0)
-        writer.prepare(notification, sequence: sequence, extensions: extensions)
+          trigger.payload, addresses: trigger.addresses.payloads.span, origin: trigger.origin, pid: 0)
+        writer.prepare(notification, cause: .add, sequence: sequence, extensions: extensions)
       }
     }
   }
@@ -124,8 +144,32 @@ extension Subscribers {
   // MARK: News
 
   /// One NOTIFY for all: encoded once, then each subscriber's number and variant are filled in.
+  ///
+  /// What a subscriber asked for and may read is a view of the database: a trigger that a MODIFY brings into it is told
+  /// as added, one that it takes out as deleted.
   mutating func tell(_ change: TriggerChange, _ trigger: Trigger, pid: UInt32) {
     if registered.isEmpty { return }
+    var losing: [Subscriber] = []
+    notify(trigger, pid: pid) { subscriber in
+      if subscriber.seesAll { return change.cause }
+      let sees = subscriber.sees(trigger)
+      guard case .modified(let former?) = change, subscriber.sees(former) != sees else {
+        return sees ? change.cause : nil
+      }
+      if sees { return .add }
+      losing.append(subscriber)
+      return nil
+    }
+    guard case .modified(var former?) = change, !losing.isEmpty else { return }
+    former.origin.reason = .unmatched
+    former.origin.timestamp = trigger.origin.timestamp
+    notify(former, pid: pid) { subscriber in losing.contains { $0 === subscriber } ? .delete : nil }
+  }
+
+  /// Sends a NOTIFY to each registered subscriber for whom `cause` gives one.
+  private mutating func notify(
+    _ trigger: Trigger, pid: UInt32, cause: (Subscriber) -> TriggerMessageType?
+  ) {
     var memory = scratch.takeAnswer()
     defer { scratch.giveAnswer(memory) }
     var span = memory.mutableSpan
@@ -133,11 +177,12 @@ extension Subscribers {
     let addresses = trigger.addresses.payloads
     do throws(MessageOverflow) {
       let notification = try writer.notification(
-        cause: change.cause, trigger.payload, addresses: addresses.span, origin: trigger.origin, pid: pid)
+        trigger.payload, addresses: addresses.span, origin: trigger.origin, pid: pid)
       for subscriber in registered {
-        guard let extensions = subscriber.registration, subscriber.hears, subscriber.replay.hasPassed(trigger)
+        guard let extensions = subscriber.registration, subscriber.hears, subscriber.replay.hasPassed(trigger),
+          let cause = cause(subscriber)
         else { continue }
-        writer.prepare(notification, sequence: subscriber.nextSequence(), extensions: extensions)
+        writer.prepare(notification, cause: cause, sequence: subscriber.nextSequence(), extensions: extensions)
         send(writer.message, to: subscriber, isNews: true)
       }
     } catch {

@@ -32,10 +32,25 @@ import Testing
     Taken("subscribers = 65536") { $0.subscribers.limit == 65_536 },
     Taken("subscriber-queue = 4096") { $0.subscribers.queueLimit == 4096 },
     Taken("subscriber-queue = 16777216") { $0.subscribers.queueLimit == 16_777_216 },
-    Taken("trigger-writers = 1000, 1001") { $0.subscribers.triggerWriters == [1000, 1001] },
-    Taken("trigger-writers = 4294967294") { $0.subscribers.triggerWriters == [4_294_967_294] },
-    Taken("trigger-writers =") { $0.subscribers.triggerWriters.isEmpty },
-    Taken("trigger-writer-groups = 0,100") { $0.subscribers.triggerWriterGroups == [0, 100] },
+    Taken("trigger-write = user 1000\ntrigger-write = group 50: 7") {
+      $0.subscribers.triggerWriters == [AccessRule(.user(1000)), AccessRule(.group(50), TriggerTypes([7...7]))]
+        && $0.subscribers.triggerReaders == [AccessRule(.anybody)]
+    },
+    Taken("trigger-write = any:3 , 100-199,65535") {
+      $0.subscribers.triggerWriters == [
+        AccessRule(.anybody, TriggerTypes([3...3, 100...199, 65_535...65_535]))
+      ]
+    },
+    Taken("trigger-write = user   4294967294") {
+      $0.subscribers.triggerWriters == [AccessRule(.user(4_294_967_294))]
+    },
+    Taken("trigger-read = group 0: 1 - 6\ntrigger-read = any: 6") {
+      $0.subscribers.triggerReaders == [
+        AccessRule(.group(0), TriggerTypes([1...6])), AccessRule(.anybody, TriggerTypes([6...6])),
+      ] && $0.subscribers.triggerWriters.isEmpty
+    },
+    Taken("subscribers-per-user = 65536") { $0.subscribers.limitPerUser == 65_536 },
+    Taken("triggers-per-user = 0") { $0.limits.triggersPerUser == 0 },
     Taken("socket-mode = 0660") { $0.subscribers.socketMode == 0o660 },
     Taken("socket-mode = 777") { $0.subscribers.socketMode == 0o777 },
     Taken("socket-group = 0") { $0.subscribers.socketGroup == 0 },
@@ -86,17 +101,75 @@ import Testing
     ("subscribers = 65537", 1, "'subscribers' wants a whole number from 1 to 65536, not '65537'"),
     ("subscriber-queue = 4095", 1, "'subscriber-queue' wants a whole number from 4096 to 16777216, not '4095'"),
     ("subscriber-queue = 16777217", 1, "'subscriber-queue' wants a whole number from 4096 to 16777216, not '16777217'"),
-    ("trigger-writers = root", 1, "'trigger-writers' wants numeric user ids, separated by commas, not 'root'"),
-    ("trigger-writers = 1 2", 1, "'trigger-writers' wants numeric user ids, separated by commas, not '1 2'"),
-    ("trigger-writers = 1,,2", 1, "'trigger-writers' wants numeric user ids, separated by commas, not '1,,2'"),
+    ("trigger-writers = 1000", 1, "unknown key 'trigger-writers'"),
     // (uid_t) -1 is nobody.
     (
-      "trigger-writers = 4294967295", 1,
-      "'trigger-writers' wants numeric user ids, separated by commas, not '4294967295'"
+      "trigger-write =", 1,
+      "'trigger-write' wants any, user N or group N, and perhaps a colon and trigger types, as in 'user 108: 3, 100-199', not ''"
     ),
     (
-      "trigger-writer-groups = wheel", 1,
-      "'trigger-writer-groups' wants numeric group ids, separated by commas, not 'wheel'"
+      "trigger-write = root", 1,
+      "'trigger-write' wants any, user N or group N, and perhaps a colon and trigger types, as in 'user 108: 3, 100-199', not 'root'"
+    ),
+    (
+      "trigger-write = user", 1,
+      "'trigger-write' wants any, user N or group N, and perhaps a colon and trigger types, as in 'user 108: 3, 100-199', not 'user'"
+    ),
+    (
+      "trigger-write = user root", 1,
+      "'trigger-write' wants any, user N or group N, and perhaps a colon and trigger types, as in 'user 108: 3, 100-199', not 'user root'"
+    ),
+    (
+      "trigger-write = group -1", 1,
+      "'trigger-write' wants any, user N or group N, and perhaps a colon and trigger types, as in 'user 108: 3, 100-199', not 'group -1'"
+    ),
+    (
+      "trigger-write = user 1 2", 1,
+      "'trigger-write' wants any, user N or group N, and perhaps a colon and trigger types, as in 'user 108: 3, 100-199', not 'user 1 2'"
+    ),
+    (
+      "trigger-write = user 4294967295", 1,
+      "'trigger-write' wants any, user N or group N, and perhaps a colon and trigger types, as in 'user 108: 3, 100-199', not 'user 4294967295'"
+    ),
+    (
+      "trigger-write = user1000", 1,
+      "'trigger-write' wants any, user N or group N, and perhaps a colon and trigger types, as in 'user 108: 3, 100-199', not 'user1000'"
+    ),
+    (
+      "trigger-write = any:", 1,
+      "'trigger-write' wants any, user N or group N, and perhaps a colon and trigger types, as in 'user 108: 3, 100-199', not 'any:'"
+    ),
+    (
+      "trigger-write = any: 0", 1,
+      "'trigger-write' wants any, user N or group N, and perhaps a colon and trigger types, as in 'user 108: 3, 100-199', not 'any: 0'"
+    ),
+    (
+      "trigger-write = any: 7-6", 1,
+      "'trigger-write' wants any, user N or group N, and perhaps a colon and trigger types, as in 'user 108: 3, 100-199', not 'any: 7-6'"
+    ),
+    (
+      "trigger-write = any: 1,,2", 1,
+      "'trigger-write' wants any, user N or group N, and perhaps a colon and trigger types, as in 'user 108: 3, 100-199', not 'any: 1,,2'"
+    ),
+    (
+      "trigger-write = any: 65536", 1,
+      "'trigger-write' wants any, user N or group N, and perhaps a colon and trigger types, as in 'user 108: 3, 100-199', not 'any: 65536'"
+    ),
+    (
+      "trigger-write = any: a-b", 1,
+      "'trigger-write' wants any, user N or group N, and perhaps a colon and trigger types, as in 'user 108: 3, 100-199', not 'any: a-b'"
+    ),
+    (
+      "trigger-write = any: 1-2-3", 1,
+      "'trigger-write' wants any, user N or group N, and perhaps a colon and trigger types, as in 'user 108: 3, 100-199', not 'any: 1-2-3'"
+    ),
+    (
+      "trigger-write = any: 5: 6", 1,
+      "'trigger-write' wants any, user N or group N, and perhaps a colon and trigger types, as in 'user 108: 3, 100-199', not 'any: 5: 6'"
+    ),
+    ("subscribers-per-user = 0", 1, "'subscribers-per-user' wants a whole number from 1 to 65536, not '0'"),
+    (
+      "triggers-per-user = 1048577", 1, "'triggers-per-user' wants a whole number from 0 to 1048576, not '1048577'"
     ),
     ("socket-mode = 0680", 1, "'socket-mode' wants an octal mode such as 0660, not '0680'"),
     ("socket-mode = 1777", 1, "'socket-mode' wants an octal mode such as 0660, not '1777'"),

@@ -46,9 +46,24 @@ enum TDB {
     message(6, sequence: sequence, trigger(type: type, id: id), addresses)
   }
 
+  /// FILTER by types, and by an IPv4 prefix: two bytes of its address, and its length.
+  static func filter(
+    _ types: [UInt16] = [], interface: UInt32 = 0, in prefix: (UInt8, UInt8, UInt8)? = nil
+  ) -> [UInt8] {
+    let padding = [UInt8](repeating: 0, count: (4 - types.count % 4) % 4 * 2)
+    let sockaddr = prefix.map { bytes(UInt16(2)) + [0, 0, $0.0, $0.1, 0, 0] } ?? []
+    return bytes(UInt16(6 + (types.count + 3) / 4)) + bytes(UInt16(0x8002)) + bytes(interface)
+      + [prefix?.2 ?? 0, UInt8(types.count), 0, 0, 0, 0, 0, 0] + sockaddr
+      + [UInt8](repeating: 0, count: 32 - sockaddr.count) + types.flatMap { bytes($0) } + padding
+  }
+  static func register(_ flags: UInt8, _ filter: [UInt8], _ sequence: UInt32 = 1) -> [UInt8] {
+    message(4, flags: flags, sequence: sequence, filter)
+  }
+
   static let cause: UInt8 = 1
   static let replay: UInt8 = 2
   static let origin: UInt8 = 4
+  static let filtered: UInt8 = 0x10
 }
 
 enum MIF {

@@ -20,7 +20,7 @@ final class Server {
     state = NetworkState(limits: limits)
     poller = try Poller()
     var settings = settings
-    settings.triggerWriters.append(geteuid())
+    settings.triggerWriters.append(AccessRule(.user(geteuid())))
     subscribers = try Subscribers(directory: directory, settings: settings)
     try subscribers.watch(poller)
   }

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
@@ -50,6 +51,7 @@
 
 // errno is a macro around a function call.
 static inline int clinux_errno(void) { return errno; }
+static inline void clinux_set_errno(int number) { errno = number; }
 
 // open(2), fcntl(2) and umask-free variants of them are variadic.
 static inline int clinux_open(const char *path, int flags, mode_t mode) { return open(path, flags, mode); }
