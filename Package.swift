@@ -50,6 +50,13 @@ var targets: [Target] = [
     name: "Subscribers", dependencies: ["CLinux", "Platform", "Wire", "Messages", "Provisioning"],
     cSettings: linux, swiftSettings: agent),
   .target(
+    name: "Sessions", dependencies: ["CLinux", "Platform", "Wire", "Messages"], cSettings: linux,
+    swiftSettings: agent),
+  .target(name: "CMIF"),
+  .target(
+    name: "LibMIF", dependencies: ["CLinux", "CMIF", "Sessions", "Platform", "Wire", "Messages"], cSettings: linux,
+    swiftSettings: agent),
+  .target(
     name: "Agent",
     dependencies: ["Platform", "Wire", "Messages", "Provisioning", "Capture", "Kernel", "Subscribers"],
     cSettings: linux, swiftSettings: agent),
@@ -61,6 +68,16 @@ var targets: [Target] = [
 
 var dependencies: [Package.Dependency] = []
 
+if embedded {
+  // libpftrigger.so, which tools/build-clients links: its C half has names of the C library, so nothing else links it.
+  targets += [
+    .target(
+      name: "CPFTrigger",
+      cSettings: linux + [.unsafeFlags(["-fexceptions", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"])]),
+    .target(name: "PFTrigger", dependencies: ["CPFTrigger"], cSettings: linux, swiftSettings: agent),
+  ]
+}
+
 if !embedded {
   products += [
     .executable(name: "mifctl", targets: ["mifctl"]),
@@ -68,7 +85,9 @@ if !embedded {
   ]
   dependencies = [.package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")]
   targets += [
-    .target(name: "MIF", dependencies: ["CLinux", "Wire", "Messages"], cSettings: linux, swiftSettings: language),
+    .target(
+      name: "MIF", dependencies: ["CLinux", "Platform", "Wire", "Messages", "Sessions"], cSettings: linux,
+      swiftSettings: language),
     .executableTarget(
       name: "mifctl",
       dependencies: ["CLinux", "MIF", .product(name: "ArgumentParser", package: "swift-argument-parser")],
@@ -80,8 +99,9 @@ if !embedded {
     .testTarget(name: "WireTests", dependencies: ["PacketBuilders", "Wire"], swiftSettings: language),
     .testTarget(name: "MessagesTests", dependencies: ["Messages", "Wire"], swiftSettings: language),
     .testTarget(
-      name: "MIFTests", dependencies: ["CLinux", "MIF", "Messages", "Wire", "mifctl"], cSettings: linux,
-      swiftSettings: language),
+      name: "MIFTests",
+      dependencies: ["CLinux", "MIF", "Messages", "Platform", "Provisioning", "Subscribers", "Wire", "mifctl"],
+      cSettings: linux, swiftSettings: language),
     .testTarget(
       name: "ProvisioningTests", dependencies: ["PacketBuilders", "Provisioning", "Messages", "Wire"],
       swiftSettings: language),
@@ -92,6 +112,9 @@ if !embedded {
       swiftSettings: language),
     .testTarget(
       name: "SubscribersTests", dependencies: ["Subscribers", "Platform", "Provisioning", "Messages", "Wire"],
+      cSettings: linux, swiftSettings: language),
+    .testTarget(
+      name: "SessionsTests", dependencies: ["Sessions", "Subscribers", "Platform", "Provisioning", "Messages", "Wire"],
       cSettings: linux, swiftSettings: language),
     .testTarget(
       name: "AgentTests", dependencies: ["Agent", "Provisioning", "Subscribers"], cSettings: linux,
