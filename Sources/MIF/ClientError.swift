@@ -1,4 +1,7 @@
+import CLinux
 import Messages
+import Platform
+import Sessions
 
 /// What can go wrong between a client and the agent. `description` says what, and where.
 public enum ClientError: Error, Hashable, Sendable, CustomStringConvertible {
@@ -8,30 +11,154 @@ public enum ClientError: Error, Hashable, Sendable, CustomStringConvertible {
   case notAllowed(path: String)
   /// Longer than the path of a socket may be (107 bytes).
   case unusablePath(String)
-  /// The agent closed the connection: it ended, or is being restarted.
+  /// The agent took the connection and closed it: it, or this user, has as many as may be (`subscribers` and
+  /// `subscribers-per-user` of its configuration).
+  case tooManyConnections(path: String)
+  /// The agent closed the connection: it ended, or is being restarted. Whether it still carried out a request that had
+  /// no answer yet is not known.
   case disconnected(path: String)
-  /// No answer in time.
+  /// No answer in time. A request may still be carried out.
   case timedOut(path: String)
-  /// The agent refused a request: its name and an `errno`.
-  case refused(request: String, errno: Int32)
+  /// The task was cancelled while it waited. A request may still be carried out.
+  case cancelled
+  /// The agent refused a request, which is named as in docs/protocol.md.
+  case refused(request: String, Refusal)
+  /// More than a request has room for: what, and how many may be. Nothing was sent.
+  case tooMany(String)
   /// A message that is not what docs/protocol.md says.
   case malformed(path: String, String)
   /// A system call failed.
   case system(String, Int32, path: String)
+
+  /// The number of `<errno.h>` that says the same.
+  public var errno: Int32 {
+    switch self {
+    case .noAgent: ECONNREFUSED
+    case .notAllowed: EACCES
+    case .unusablePath: ENAMETOOLONG
+    case .tooManyConnections: ENOSPC
+    case .disconnected: ECONNRESET
+    case .timedOut: ETIMEDOUT
+    case .cancelled: ECANCELED
+    case .refused(_, let refusal): refusal.errno
+    case .tooMany: EINVAL
+    case .malformed: EPROTO
+    case .system(_, let errno, _): errno
+    }
+  }
 
   public var description: String {
     switch self {
     case .noAgent(let path): "no agent answers on \(path)"
     case .notAllowed(let path): "not allowed to open \(path)"
     case .unusablePath(let path): "\(path): too long for the path of a socket"
+    case .tooManyConnections(let path): "the agent takes no further connection on \(path)"
     case .disconnected(let path): "the agent closed \(path)"
     case .timedOut(let path): "the agent on \(path) did not answer in time"
-    case .refused(let request, let errno): "the agent refused \(request): \(message(ofError: errno))"
+    case .cancelled: "cancelled while it waited for the agent"
+    case .refused(let request, let refusal): "the agent refused \(request): \(refusal)"
+    case .tooMany(let what): what
     case .malformed(let path, let reason): "a message on \(path) can't be read: \(reason)"
     case .system(let call, let errno, let path): "\(path): \(call): \(message(ofError: errno))"
     }
   }
 }
 
-/// The agent's sockets are in here unless it was told otherwise.
-public let defaultRuntimeDirectory = "/run/mifd"
+/// Why the agent refused a request: the errors of docs/protocol.md.
+public enum Refusal: Hashable, Sendable, CustomStringConvertible {
+  /// EPERM: the agent's configuration does not allow it to this user, or the trigger is another user's or the agent's.
+  case notPermitted
+  /// ENOENT: there is no such trigger, interface or provisioning domain (any more).
+  case notFound
+  /// EEXIST: the identifier is in use.
+  case exists
+  /// EINVAL: what was sent is not what the request must have.
+  case invalid
+  /// ENOSPC: the trigger database, or this user's part of it, is full.
+  case noSpace
+  /// EMSGSIZE: the request's length is wrong, or the answer would be too long.
+  case messageSize
+  /// EPROTONOSUPPORT: the agent speaks another version of the protocol.
+  case versionNotSupported
+  /// EOPNOTSUPP: the agent does not serve this request.
+  case notSupported
+  /// EAFNOSUPPORT: an address that is neither IPv4 nor IPv6.
+  case addressFamilyNotSupported
+  /// Another number of `<errno.h>`.
+  case other(Int32)
+
+  private static let numbers: [(Refusal, ErrorNumber)] = [
+    (.notPermitted, .notPermitted), (.notFound, .noSuchEntry), (.exists, .exists), (.invalid, .invalid),
+    (.noSpace, .noSpace), (.messageSize, .messageSize), (.versionNotSupported, .protocolNotSupported),
+    (.notSupported, .operationNotSupported), (.addressFamilyNotSupported, .addressFamilyNotSupported),
+  ]
+
+  init(_ number: ErrorNumber) {
+    self = Refusal.numbers.first { $0.1 == number }?.0 ?? .other(Int32(number.rawValue))
+  }
+
+  /// The number of `<errno.h>`.
+  public var errno: Int32 {
+    if case .other(let number) = self { return number }
+    return Int32(Refusal.numbers.first { $0.0 == self }!.1.rawValue)
+  }
+
+  public var description: String {
+    switch self {
+    case .notPermitted: "this user may not do that (EPERM)"
+    case .notFound: "there is no such thing (ENOENT)"
+    case .exists: "the identifier is in use (EEXIST)"
+    case .invalid: "it is malformed (EINVAL)"
+    case .noSpace: "the database, or this user's part of it, is full (ENOSPC)"
+    case .messageSize: "a message has the wrong length (EMSGSIZE)"
+    case .versionNotSupported: "it speaks another version of the protocol (EPROTONOSUPPORT)"
+    case .notSupported: "it does not serve this request (EOPNOTSUPP)"
+    case .addressFamilyNotSupported: "an address is neither IPv4 nor IPv6 (EAFNOSUPPORT)"
+    case .other(let number): message(ofError: number)
+    }
+  }
+}
+
+// MARK: What the session says
+
+extension ClientError {
+  /// Why there is no connection to the socket at `path`.
+  init(_ failure: SystemFailure, path: String) {
+    switch failure.errno.rawValue {
+    // ENOTCONN and EAGAIN: its backlog is full or it is on its way out.
+    case ENOENT, ECONNREFUSED, ENOTDIR, EAGAIN, ENOTCONN: self = .noAgent(path: path)
+    case EACCES, EPERM: self = .notAllowed(path: path)
+    case ENAMETOOLONG, EINVAL: self = .unusablePath(path)
+    default: self = .system("\(failure.action)", failure.errno.rawValue, path: path)
+    }
+  }
+
+  /// Why a request to the trigger database has no good answer.
+  init(_ failure: TriggerFailure, request: String, path: String) {
+    switch failure {
+    case .refused(let number): self = .refused(request: request, Refusal(number))
+    case .disconnected(.noSpace): self = .tooManyConnections(path: path)
+    case .disconnected(.protocolError): self = .malformed(path: path, "it is not of this protocol")
+    case .disconnected, .notConnected: self = .disconnected(path: path)
+    case .timedOut: self = .timedOut(path: path)
+    case .tooMany:
+      self = .tooMany(
+        "a trigger has at most \(TriggerAddresses.capacity) addresses, a filter \(Messages.TriggerFilter.capacity) types"
+      )
+    case .wouldBlock: self = .system("send", EAGAIN, path: path)
+    case .system(let errno): self = .system(request, errno.rawValue, path: path)
+    }
+  }
+}
+
+extension TriggerOrder {
+  /// Its request's name in docs/protocol.md.
+  var name: String {
+    switch self {
+    case .add: "ADD"
+    case .get: "GET"
+    case .modify: "MODIFY"
+    case .delete: "DELETE"
+    }
+  }
+}

@@ -132,7 +132,7 @@ public final class MIFConnection {
       guard let message else { return nil }
       guard message.header.sequence == sequence, message.header.pid == channel.pid else { continue }
       guard message.header.error == .none else {
-        throw .refused(request: name, errno: Int32(message.header.error.rawValue))
+        throw .refused(request: name, Refusal(message.header.error))
       }
       return message
     }

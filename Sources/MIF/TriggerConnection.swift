@@ -1,137 +1,138 @@
 import Messages
+import Platform
+import Sessions
 
-/// A connection to the agent's trigger database. Its calls wait; it belongs to one task or thread at a time.
+/// A connection to the agent's trigger database for programs with a poll loop of their own, or none. Its calls wait; it
+/// belongs to one task or thread at a time. `TriggerDatabase` is the same for Swift concurrency.
 ///
 ///     let triggers = try TriggerConnection()
-///     try triggers.register(replay: true)
+///     try triggers.register()
 ///     while let event = try triggers.next() { ... }
 public final class TriggerConnection {
-  private var channel: Channel
-  /// Until REGISTER's answer came, and while a replay is on, an ADD tells of what exists.
-  private var isReplaying = false
-  private var expectedNews: UInt32 = 1
-  /// News that came while an answer was waited for.
-  private var pending: [TriggerEvent] = []
+  private let path: String
+  private var session: TriggerSession
+  /// Whether news are wanted; without them ORIGIN alone may have been asked for.
+  private var isListening = false
+  private var hasOrigin = false
+  private var hasBeenInStep = false
 
-  /// Connects to `trigger.sock` in the agent's runtime directory.
-  public init(runtimeDirectory: String = defaultRuntimeDirectory) throws(ClientError) {
-    channel = try Channel(path: runtimeDirectory + "/trigger.sock")
+  /// Connects to `trigger.sock` in the agent's runtime directory. With `waitsForAgent` nobody needs to be there yet.
+  public init(
+    runtimeDirectory: String = defaultRuntimeDirectory, waitsForAgent: Bool = false
+  ) throws(ClientError) {
+    let path = runtimeDirectory + "/trigger.sock"
+    self.path = path
+    session = try TriggerSession.open(path, waitsForAgent: waitsForAgent)
   }
 
-  /// For poll(2): readable when `next` may have something. Call `next(timeout: .zero)` until it gives nil.
-  public var fileDescriptor: Int32 { channel.socket.fileDescriptor }
+  /// For poll(2): readable when `next` may have something. Call `next(timeout: .zero)` until it gives nil. It stays the
+  /// same when the agent is restarted.
+  public var fileDescriptor: Int32 { session.descriptor }
 
-  /// Asks for news. With `replay` everything that is in the database comes first, then `replayEnded`.
-  public func register(
-    replay: Bool = false, origin: Bool = true, timeout: Duration = .seconds(5)
-  ) throws(ClientError) {
-    var extensions: TriggerExtensions = [.cause]
-    if replay { extensions.insert(.replay) }
-    if origin { extensions.insert(.origin) }
-    isReplaying = replay
-    let answer = try request(.register, timeout: timeout) { writer, sequence, pid throws(MessageOverflow) in
-      try writer.header(
-        type: TriggerMessageType.register.rawValue, flags: extensions.rawValue, sequence: sequence, pid: pid)
-    }
-    if replay, !TriggerExtensions(rawValue: answer.header.flags).contains(.replay) {
-      isReplaying = false
-      pending.append(.replayEnded)
+  /// Whether an agent is there now. While it is not, `next` looks for it.
+  public var isConnected: Bool { session.isConnected }
+
+  /// Asks for news of what passes the filter. All that exists comes first, then `inStep`. Refused with EPERM where this
+  /// user may read no trigger. Called again, what no longer passes comes as deleted.
+  public func register(matching filter: TriggerFilter? = nil, timeout: Duration = .seconds(5)) throws(ClientError) {
+    isListening = true
+    hasOrigin = true
+    do throws(TriggerFailure) {
+      try session.register(TriggerInterest(filter: filter?.wire))
+      try session.awaitRegistration(until: Clock.bootTime() + timeout.nanoseconds)
+    } catch {
+      throw ClientError(error, request: "REGISTER", path: path)
     }
   }
 
   /// The next news; nil where none came in `timeout`. Without one it waits for ever.
   public func next(timeout: Duration? = nil) throws(ClientError) -> TriggerEvent? {
-    let deadline = timeout.map { ContinuousClock.now + $0 }
-    while pending.isEmpty {
-      guard let message = try receive(deadline: deadline) else { return nil }
-      take(message)
+    let deadline = timeout.map { Clock.bootTime() + $0.nanoseconds }
+    do throws(TriggerFailure) {
+      while true {
+        while let happening = try session.next() {
+          switch happening {
+          case .news(let news) where isListening:
+            let event = TriggerEvent(news, isFirst: !hasBeenInStep)
+            if event == .inStep { hasBeenInStep = true }
+            return event
+          case .refused(let number) where isListening: throw .refused(number)
+          case .news, .refused, .answer: continue
+          }
+        }
+        guard let deadline else {
+          _ = try session.wait(milliseconds: -1)
+          continue
+        }
+        let now = Clock.bootTime()
+        guard now < deadline else { return nil }
+        // Rounded up: with 0 this would spin through the last millisecond.
+        _ = try session.wait(milliseconds: Int32(clamping: (deadline - now) / 1_000_000 + 1))
+      }
+    } catch {
+      throw ClientError(error, request: "REGISTER", path: path)
     }
-    return pending.removeFirst()
   }
 
   /// Adds a trigger, and gives it back with its identifier.
   public func add(
     _ kind: TriggerKind, addresses: [IPPrefix] = [], timeout: Duration = .seconds(5)
   ) throws(ClientError) -> Trigger {
-    try trigger(.add, identifier: 0, kind, addresses, timeout)
+    try ask(.add(kind.wire, addresses.map(\.triggerAddress)), timeout)
   }
 
-  /// Everything that is known of a trigger.
+  /// Everything that is known of a trigger. Refused with ENOENT where there is none of this number.
   public func get(_ identifier: UInt32, timeout: Duration = .seconds(5)) throws(ClientError) -> Trigger {
-    try trigger(.get, identifier: identifier, TriggerKind(rawValue: 0), [], timeout)
+    if !hasOrigin {
+      // Where it fails, so does what follows.
+      try? session.register(TriggerInterest(filter: .nothing))
+      hasOrigin = true
+    }
+    return try ask(.get(identifier), timeout)
   }
 
-  /// Changes a trigger. Without addresses those that it has stay.
+  /// Changes a trigger. Without addresses those that it has stay, and the answer has none.
   public func modify(
     _ identifier: UInt32, _ kind: TriggerKind, addresses: [IPPrefix] = [], timeout: Duration = .seconds(5)
   ) throws(ClientError) -> Trigger {
-    try trigger(.modify, identifier: identifier, kind, addresses, timeout)
+    try ask(.modify(identifier, kind.wire, addresses.map(\.triggerAddress)), timeout)
   }
 
   /// Deletes a trigger, and gives back what it was, without its addresses.
   public func delete(_ identifier: UInt32, timeout: Duration = .seconds(5)) throws(ClientError) -> Trigger {
-    try trigger(.delete, identifier: identifier, TriggerKind(rawValue: 0), [], timeout)
+    try ask(.delete(identifier), timeout)
   }
 
-  private func trigger(
-    _ type: TriggerMessageType, identifier: UInt32, _ kind: TriggerKind, _ addresses: [IPPrefix], _ timeout: Duration
-  ) throws(ClientError) -> Trigger {
-    let payload = TriggerPayload(type: TriggerType(rawValue: kind.rawValue), identifier: identifier)
-    let list = addresses.map {
-      TriggerAddress($0.address.wire, prefixLength: $0.length, scope: $0.address.scope)
-    }
-    let answer = try request(type, timeout: timeout) { writer, sequence, pid throws(MessageOverflow) in
-      try writer.triggerRequest(type, payload, addresses: list.span, sequence: sequence, pid: pid)
-    }
-    guard let trigger = answer.trigger else {
-      throw .malformed(path: channel.path, "an answer without its trigger")
-    }
-    return Trigger(trigger, answer)
-  }
-
-  private func request(
-    _ type: TriggerMessageType, timeout: Duration,
-    _ write: (inout MessageWriter, UInt32, UInt32) throws(MessageOverflow) -> Int
-  ) throws(ClientError) -> TriggerMessage {
-    let deadline = ContinuousClock.now + timeout
-    let sequence = try channel.send(write)
-    while let message = try receive(deadline: deadline) {
-      guard message.type == type, message.header.sequence == sequence, message.header.pid == channel.pid else {
-        take(message)
-        continue
-      }
-      guard message.header.error == .none else {
-        throw .refused(request: TriggerConnection.names[type]!, errno: Int32(message.header.error.rawValue))
-      }
-      return message
-    }
-    throw .timedOut(path: channel.path)
-  }
-
-  private func receive(deadline: ContinuousClock.Instant?) throws(ClientError) -> TriggerMessage? {
-    try channel.receive(deadline: deadline) { bytes throws(MessageRefusal) in try TriggerMessage(bytes) }
-  }
-
-  /// News are kept for `next`; an answer that is nobody's any more is dropped.
-  private func take(_ message: TriggerMessage) {
-    guard message.type == .notify else { return }
-    let lost = message.header.sequence &- expectedNews
-    if lost != 0 { pending.append(.lost(lost)) }
-    expectedNews = message.header.sequence &+ 1
-    guard let payload = message.trigger else {
-      isReplaying = false
-      pending.append(.replayEnded)
-      return
-    }
-    let trigger = Trigger(payload, message)
-    switch message.cause {
-    case .modify: pending.append(.modified(trigger))
-    case .delete: pending.append(.deleted(trigger))
-    default: pending.append(isReplaying ? .exists(trigger) : .added(trigger))
+  private func ask(_ order: TriggerOrder, _ timeout: Duration) throws(ClientError) -> Trigger {
+    do throws(TriggerFailure) {
+      return Trigger(try session.ask(order, until: Clock.bootTime() + timeout.nanoseconds))
+    } catch {
+      throw ClientError(error, request: order.name, path: path)
     }
   }
+}
 
-  private static let names: [TriggerMessageType: String] = [
-    .add: "ADD", .get: "GET", .delete: "DELETE", .register: "REGISTER", .modify: "MODIFY",
-  ]
+extension TriggerSession {
+  static func open(_ path: String, waitsForAgent: Bool) throws(ClientError) -> TriggerSession {
+    do throws(SystemFailure) {
+      return try TriggerSession(path: Array(path.utf8), waitsForAgent: waitsForAgent)
+    } catch {
+      throw ClientError(error, path: path)
+    }
+  }
+}
+
+extension TriggerKind {
+  var wire: TriggerType { TriggerType(rawValue: rawValue) }
+}
+
+extension Duration {
+  /// As much of it as fits, at least 0; half the range, so that a clock's time can be added.
+  fileprivate var nanoseconds: UInt64 {
+    let (seconds, attoseconds) = components
+    guard seconds >= 0, attoseconds >= 0 else { return 0 }
+    let limit = UInt64.max / 2
+    guard seconds < Int64(limit / 1_000_000_000) else { return limit }
+    return UInt64(seconds) * 1_000_000_000 + UInt64(attoseconds / 1_000_000_000)
+  }
 }

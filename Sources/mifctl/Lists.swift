@@ -125,62 +125,6 @@ struct PvDs: ParsableCommand {
   }
 }
 
-struct Triggers: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    abstract: "Lists the triggers of the database.",
-    discussion: """
-      COUNT is how many events were folded into a trigger, SINCE when the last of them was received, in local time.
-
-      With --json: {"id", "type", "name", "addresses": [address/prefixlen], "origin": {"source": "kernel"|"RA"|\
-      "DHCPv4"|"DHCPv6"|"ICMP"|"client", "icmp": {"version", "type", "code", "text"}, "interface", "ifindex", "pvd", \
-      "count", "flags", "reason", "timestamp" (nanoseconds since 1970)}}; what is not known is not there.
-      """)
-
-  @OptionGroup var options: Options
-  @OptionGroup var output: OutputOptions
-
-  func run() throws {
-    let connection = try TriggerConnection(runtimeDirectory: options.runtimeDir)
-    try connection.register(replay: true)
-    var triggers: [UInt32: Trigger] = [:]
-    replay: while true {
-      guard let event = try connection.next(timeout: .seconds(5)) else {
-        throw ClientError.timedOut(path: options.runtimeDir + "/trigger.sock")
-      }
-      switch event {
-      case .exists(let trigger), .added(let trigger), .modified(let trigger): triggers[trigger.identifier] = trigger
-      case .deleted(let trigger): triggers[trigger.identifier] = nil
-      case .replayEnded: break replay
-      case .lost:
-        triggers = [:]
-        try connection.register(replay: true)
-      }
-    }
-
-    var rows = [["ID", "TRIGGER", "ADDRESSES", "INTERFACE", "SOURCE", "COUNT", "SINCE"]]
-    let today = System.local(System.now).date
-    for trigger in triggers.values.sorted(by: { $0.identifier < $1.identifier }) {
-      if output.json {
-        try System.write(line: JSON.object(Objects.trigger(trigger)).text)
-        continue
-      }
-      let addresses = Text.addresses(of: trigger)
-      var row = [String(trigger.identifier), trigger.kind.description, addresses.isEmpty ? "-" : addresses]
-      if let origin = trigger.origin {
-        let since = System.local(origin.timestamp)
-        row += [
-          origin.interfaceName.isEmpty ? "-" : Text.printable(origin.interfaceName), Text.source(of: origin),
-          String(origin.count), since.date == today ? since.time : "\(since.date) \(since.time)",
-        ]
-      } else {
-        row += ["-", "-", "-", "-"]
-      }
-      rows.append(row)
-    }
-    if !output.json { try Text.table(rows, numbers: [0, 5]).forEach(System.write(line:)) }
-  }
-}
-
 struct Stats: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Prints every counter of the agent, sorted by name.",
@@ -203,12 +147,12 @@ struct Stats: ParsableCommand {
   }
 }
 
-/// nil where the agent says that what was asked about is not there any more (ENOENT, 2).
+/// nil where the agent says that what was asked about is not there any more.
 private func ifPresent<Value>(_ body: () throws(ClientError) -> Value) throws(ClientError) -> Value? {
   do {
     return try body()
   } catch {
-    if case .refused(_, errno: 2) = error { return nil }
+    if case .refused(_, .notFound) = error { return nil }
     throw error
   }
 }

@@ -10,7 +10,7 @@ struct Mifctl: ParsableCommand {
       Speaks the agent's sockets like any other client (docs/protocol.md). Exits with 0, with 1 if something went \
       wrong and with 2 if it was called wrongly.
       """,
-    subcommands: [Interfaces.self, PvDs.self, Triggers.self, Monitor.self, Stats.self])
+    subcommands: [Interfaces.self, PvDs.self, TriggerCommand.self, Monitor.self, Stats.self])
 
   @OptionGroup var options: Options
 
@@ -23,40 +23,35 @@ struct Mifctl: ParsableCommand {
     } catch is OutputClosed {
       return
     } catch let error as ClientError {
-      fail("mifctl: \(error.description)\(hint(for: error))", 1)
+      fail(Complaint(error), 1)
+    } catch let complaint as Complaint {
+      fail(complaint, 1)
     } catch let error as OutputFailed {
-      fail("mifctl: \(error.description)", 1)
+      fail(Complaint(lines: [error.description]), 1)
+    } catch let misuse as Misuse {
+      fail(Complaint(lines: [misuse.line]), 2)
     } catch {
       let text = fullMessage(for: error)
       if exitCode(for: error).isSuccess {
         print(text)
       } else {
-        fail(text, 2)
+        System.complain(text)
+        exit(withError: ExitCode(2))
       }
     }
   }
 
-  private static func fail(_ text: String, _ code: Int32) -> Never {
-    System.complain(text)
+  private static func fail(_ complaint: Complaint, _ code: Int32) -> Never {
+    for line in complaint.lines { System.complain("mifctl: \(line)") }
     exit(withError: ExitCode(code))
-  }
-
-  /// What to do about it.
-  static func hint(for error: ClientError) -> String {
-    switch error {
-    case .noAgent: ": is mifd running? (--runtime-dir names another directory)"
-    case .notAllowed: ": run as root, or as a member of the socket's group"
-    case .disconnected: ": it ended or is being restarted; try again"
-    case .timedOut: ": it may be stopped or overloaded"
-    case .malformed: ": mifctl and mifd are of different versions"
-    case .unusablePath: ": give a shorter --runtime-dir"
-    case .refused, .system: ""
-    }
   }
 }
 
 struct Options: ParsableArguments {
-  @Option(help: ArgumentHelp("The agent's runtime directory, with its sockets.", valueName: "dir"))
+  @Option(
+    help: ArgumentHelp(
+      "The agent's runtime directory, with its sockets. Else the environment variable MIFD_RUNTIME_DIR says.",
+      valueName: "dir"))
   var runtimeDir = defaultRuntimeDirectory
 }
 

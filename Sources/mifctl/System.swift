@@ -35,6 +35,9 @@ enum System {
     _ = unsafe bytes.withUnsafeBytes { unsafe CLinux.write(2, $0.baseAddress, $0.count) }
   }
 
+  /// The user as the agent sees it.
+  static var user: UInt32 { geteuid() }
+
   /// A write to a closed pipe is an error and no signal.
   static func ignoreBrokenPipes() { _ = clinux_ignore_signal(SIGPIPE) }
 

@@ -81,23 +81,38 @@ enum Text {
     bytes.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
   }
 
+  /// "#42 DEST_UNREACHABLE 192.0.2.10 -> 198.51.100.7".
+  static func trigger(_ trigger: Trigger) -> String {
+    let addresses = addresses(of: trigger)
+    return "#\(trigger.identifier) \(trigger.kind)" + (addresses.isEmpty ? "" : " \(addresses)")
+  }
+
   /// "local -> destination" where it is about a path.
   static func addresses(of trigger: Trigger) -> String {
-    /// A trigger's addresses need not all be on the interface that it is about.
-    func text(_ prefix: IPPrefix) -> String {
+    if trigger.kind == .destinationUnreachable, trigger.addresses.count == 2 {
+      return each(trigger.addresses.map { IPPrefix(host: $0.address) }, of: trigger).joined(separator: " -> ")
+    }
+    return each(trigger.addresses, of: trigger).joined(separator: ", ")
+  }
+
+  /// Addresses of a trigger, which need not all be on the interface that it is about.
+  static func each(_ addresses: [IPPrefix], of trigger: Trigger) -> [String] {
+    addresses.map { prefix in
       let isOwn = prefix.address.scope == trigger.origin?.interface
       return Text.prefix(prefix, on: isOwn ? trigger.origin!.interfaceName : String(prefix.address.scope))
     }
-    if trigger.kind == .destinationUnreachable, trigger.addresses.count == 2 {
-      return trigger.addresses.map { text(IPPrefix(host: $0.address)) }.joined(separator: " -> ")
-    }
-    return trigger.addresses.map(text).joined(separator: ", ")
   }
 
   /// Where the knowledge comes from: "kernel", "ICMP host unreachable".
   static func source(of origin: TriggerOrigin) -> String {
     guard let icmp = origin.icmp else { return origin.source.rawValue }
     return "\(icmp.isIPv6 ? "ICMPv6" : "ICMP") \(icmp)"
+  }
+
+  /// An instant in local time, without its date if that is today.
+  static func moment(_ nanoseconds: UInt64) -> String {
+    let moment = System.local(nanoseconds)
+    return moment.date == System.local(System.now).date ? moment.time : "\(moment.date) \(moment.time)"
   }
 
   /// Columns under their headers, two spaces between them, the last one as long as it is. Columns in `numbers` are

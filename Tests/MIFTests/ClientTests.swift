@@ -5,81 +5,6 @@ import Testing
 
 /// The client library against an agent that plays golden vectors.
 @Suite struct ClientTests {
-  @Test("the replay of the trigger database, then news")
-  func triggers() throws {
-    let agent = try FakeAgent()
-    defer { agent.remove() }
-    let connection = try TriggerConnection(runtimeDirectory: agent.directory)
-    try connection.register(replay: true)
-
-    guard case .exists(let trigger)? = try connection.next(timeout: .seconds(5)) else {
-      Issue.record("not what exists")
-      return
-    }
-    #expect(trigger.identifier == 42)
-    #expect(trigger.kind == .destinationUnreachable)
-    #expect(trigger.addresses.map { $0.description } == ["192.0.2.10/24", "198.51.100.7/32"])
-    #expect(trigger.origin?.interfaceName == "wan0")
-    #expect(trigger.origin?.icmp?.description == "host unreachable")
-    #expect(trigger.origin?.removal == nil)
-    #expect(try connection.next(timeout: .seconds(5)) == .replayEnded)
-    #expect(try connection.next(timeout: .zero) == nil)
-
-    agent.trigger.push(FakeAgent.news("notify-cause-origin", 3))
-    agent.trigger.push(FakeAgent.news("notify-modify-deprecated", 4))
-    agent.trigger.push(FakeAgent.news("notify-delete", 5))
-    #expect(try connection.next(timeout: .seconds(5)) == .added(trigger))
-    guard case .modified(let address)? = try connection.next(timeout: .seconds(5)) else {
-      Issue.record("not modified")
-      return
-    }
-    #expect(address.origin?.addressState == [.deprecated, .advertised])
-    guard case .deleted(let gone)? = try connection.next(timeout: .seconds(5)) else {
-      Issue.record("not deleted")
-      return
-    }
-    #expect(gone.origin?.removal == .expired)
-    #expect(gone.origin?.icmp?.description == "no route to destination")
-  }
-
-  @Test("a gap in the seq of news is told")
-  func gap() throws {
-    let agent = try FakeAgent()
-    defer { agent.remove() }
-    let connection = try TriggerConnection(runtimeDirectory: agent.directory)
-    try connection.register()
-    agent.trigger.push(FakeAgent.news("notify-cause", 1))
-    agent.trigger.push(FakeAgent.news("notify-cause", 5))
-    guard case .added? = try connection.next(timeout: .seconds(5)) else {
-      Issue.record("not added")
-      return
-    }
-    #expect(try connection.next(timeout: .seconds(5)) == .lost(3))
-    guard case .added? = try connection.next(timeout: .seconds(5)) else {
-      Issue.record("not added")
-      return
-    }
-  }
-
-  @Test("answers are told from news that come in between")
-  func answers() throws {
-    let agent = try FakeAgent(trigger: { header, request in
-      [FakeAgent.news("notify-cause", 1)] + FakeAgent.trigger(header, request)
-    })
-    defer { agent.remove() }
-    let connection = try TriggerConnection(runtimeDirectory: agent.directory)
-    let trigger = try connection.get(41)
-    #expect(trigger.identifier == 41)
-    #expect(trigger.origin?.source == .client)
-    guard case .added? = try connection.next(timeout: .zero) else {
-      Issue.record("the news are lost")
-      return
-    }
-    #expect(throws: ClientError.refused(request: "DELETE", errno: 2)) { try connection.delete(99) }
-    #expect(throws: ClientError.refused(request: "MODIFY", errno: 1)) { try connection.modify(41, .connectionLost) }
-    #expect(try connection.add(.destinationUnreachable, addresses: trigger.addresses).identifier == 41)
-  }
-
   @Test("questions to the MIF API")
   func questions() throws {
     let agent = try FakeAgent()
@@ -113,7 +38,7 @@ import Testing
     defer { agent.remove() }
     let connection = try MIFConnection(runtimeDirectory: agent.directory)
     let interface = try connection.interfaces()[0]
-    #expect(throws: ClientError.refused(request: "ANNOUNCE_PVDS", errno: 2)) {
+    #expect(throws: ClientError.refused(request: "ANNOUNCE_PVDS", .notFound)) {
       try connection.domains(on: interface)
     }
   }
@@ -126,9 +51,7 @@ import Testing
     let long = "/" + String(repeating: "x", count: 120)
     #expect(throws: ClientError.unusablePath(long + "/mif.sock")) { try MIFConnection(runtimeDirectory: long) }
 
-    let agent = try FakeAgent(
-      trigger: { header, _ in [[UInt8](repeating: 0xFF, count: 24)] },
-      mif: { _, _ in [] })
+    let agent = try FakeAgent(mif: { _, _ in [] })
     defer { agent.remove() }
     let path = agent.directory + "/mif.sock"
     let silent = try MIFConnection(runtimeDirectory: agent.directory)
@@ -137,10 +60,6 @@ import Testing
     agent.mif.stop()
     #expect(throws: ClientError.disconnected(path: path)) { try silent.interfaces() }
     #expect(throws: ClientError.noAgent(path: path)) { try MIFConnection(runtimeDirectory: agent.directory) }
-    let babbling = try TriggerConnection(runtimeDirectory: agent.directory)
-    #expect(throws: ClientError.malformed(path: agent.directory + "/trigger.sock", "version")) {
-      try babbling.get(1)
-    }
   }
 
   @Test("everything is followed, and asked for again after an overrun")

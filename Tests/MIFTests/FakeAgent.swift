@@ -39,13 +39,13 @@ final class FakeAgent: Sendable {
     case .register:
       var messages = [answer("register-extensions", to: header)]
       if header.flags & TriggerExtensions.replay.rawValue != 0 {
-        messages += [news("notify-cause-origin", 1), news("notify-replay-end", 2)]
+        messages += [news("notify-cause-origin"), news("notify-replay-end")]
       }
       return messages
     case .add: return [answer("add-unreachable-ipv4-answer", to: header)]
     case .get: return [answer("get-answer-origin", to: header)]
-    case .delete: return [answer("get-no-such-trigger", to: header, type: 3)]
-    default: return [answer("add-refused", to: header, type: header.type)]
+    case .delete: return [refusal(2, to: header)]
+    default: return [refusal(1, to: header)]
     }
   }
 
@@ -81,12 +81,19 @@ final class FakeAgent: Sendable {
     return bytes
   }
 
-  /// A vector as news.
-  static func news(_ name: String, _ sequence: UInt32, type: UInt8? = nil, flags: UInt8? = nil) -> [UInt8] {
+  /// The header alone, with an errno.
+  static func refusal(_ errno: UInt8, to header: FrameHeader) -> [UInt8] {
+    var bytes = answer("add-refused", to: header, type: header.type)
+    bytes[2] = errno
+    return bytes
+  }
+
+  /// A vector as news. With seq 0 it has the next one of its connection.
+  static func news(_ name: String, _ sequence: UInt32 = 0, type: UInt8? = nil, flags: UInt8? = nil) -> [UInt8] {
     answer(name, to: FrameHeader(type: 0, sequence: sequence, pid: 0), type: type, flags: flags)
   }
 
-  private static func put(_ value: UInt32, at offset: Int, _ bytes: inout [UInt8]) {
+  fileprivate static func put(_ value: UInt32, at offset: Int, _ bytes: inout [UInt8]) {
     for index in 0..<4 { bytes[offset + index] = UInt8(truncatingIfNeeded: value >> (8 * UInt32(index))) }
   }
 
@@ -112,8 +119,13 @@ final class FakeAgent: Sendable {
 final class FakeSocket: Sendable {
   private let listener: Int32
   private let path: String
+  private struct Peer {
+    var descriptor: Int32
+    /// Of its news.
+    var lastSequence: UInt32 = 0
+  }
   /// nil once it was stopped.
-  private let connections = Mutex<[Int32]?>([])
+  private let connections = Mutex<[Peer]?>([])
   private let answer: @Sendable (FrameHeader, [UInt8]) -> [[UInt8]]
 
   init(path: String, answer: @escaping @Sendable (FrameHeader, [UInt8]) -> [[UInt8]]) {
@@ -131,7 +143,7 @@ final class FakeSocket: Sendable {
         let connection = clinux_accept(listener, 0)
         guard connection >= 0 else { return }
         let isOpen = connections.withLock { list in
-          list?.append(connection)
+          list?.append(Peer(descriptor: connection))
           return list != nil
         }
         guard isOpen else {
@@ -154,22 +166,40 @@ final class FakeSocket: Sendable {
     }
   }
 
+  /// How many have connected.
+  var connected: Int { connections.withLock { $0?.count ?? 0 } }
+
   /// News to everybody.
   func push(_ message: [UInt8]) {
-    for connection in connections.withLock({ $0 ?? [] }) { send(message, to: connection) }
+    for peer in connections.withLock({ $0 ?? [] }) { send(message, to: peer.descriptor) }
   }
 
+  /// To one after the other, as the seq of news is counted for each.
   private func send(_ message: [UInt8], to connection: Int32) {
-    _ = unsafe CLinux.send(connection, message, message.count, Int32(MSG_NOSIGNAL))
+    connections.withLock { list in
+      guard let index = list?.firstIndex(where: { $0.descriptor == connection }) else { return }
+      var message = message
+      if message.count >= 16, message[8..<16].allSatisfy({ $0 == 0 }) {
+        list![index].lastSequence += 1
+        FakeAgent.put(list![index].lastSequence, at: 8, &message)
+      }
+      _ = unsafe CLinux.send(connection, message, message.count, Int32(MSG_NOSIGNAL))
+    }
   }
 
   /// Nobody listens any more, and every connection is closed.
   func stop() {
     unsafe unlink(path)
     shutdown(listener, Int32(SHUT_RDWR))
+    disconnect()
+    connections.withLock { $0 = nil }
+  }
+
+  /// Closes every connection and takes new ones.
+  func disconnect() {
     connections.withLock { list in
-      for connection in list ?? [] { shutdown(connection, Int32(SHUT_RDWR)) }
-      list = nil
+      for peer in list ?? [] { shutdown(peer.descriptor, Int32(SHUT_RDWR)) }
+      list?.removeAll()
     }
   }
 }

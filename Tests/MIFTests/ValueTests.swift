@@ -57,6 +57,21 @@ import Wire
   }
 
   @Test(
+    "addresses and prefixes from text, and back",
+    arguments: [
+      ("192.0.2.1", "192.0.2.1/32"), ("192.0.2.1/24", "192.0.2.1/24"), ("::/0", "::/0"),
+      ("2001:DB8:0::1/64", "2001:db8::1/64"), ("fe80::1%3", "fe80::1%3/128"), ("fe80::1%3/64", "fe80::1%3/64"),
+      ("", nil), ("/24", nil), ("192.0.2.1/", nil), ("192.0.2.1/33", nil), ("::/129", nil), ("192.0.2.1/-1", nil),
+      ("192.0.2.1%3", nil), ("2001:db8::1%3", nil), ("fe80::1%", nil), ("fe80::1%0", nil), ("fe80::1%wan0", nil),
+      ("fe80::1/64%3", nil), ("192.0.2.01", nil), (" ::1", nil), ("localhost", nil),
+    ] as [(String, String?)])
+  func texts(_ text: String, _ description: String?) {
+    #expect(MIF.IPPrefix(text)?.description == description)
+    if let description { #expect(MIF.IPPrefix(description)?.description == description) }
+    if !text.contains("/") { #expect(MIF.IPAddress(text).map { MIF.IPPrefix(host: $0) } == MIF.IPPrefix(text)) }
+  }
+
+  @Test(
     "ICMP errors in words",
     arguments: [
       (false, 3, 0, "network unreachable"), (false, 3, 13, "communication administratively prohibited"),

@@ -1,0 +1,25 @@
+import Dispatch
+
+/// Waits for descriptors without holding a thread. On Linux Swift's tasks run on libdispatch anyway: a source of it costs
+/// neither a library nor a thread that this process would not have, whereas a thread of our own would need a wake-up
+/// pipe and an end that somebody waits for.
+enum Readiness {
+  private static let queue = DispatchQueue(label: "mif.readiness")
+
+  /// Returns when `descriptor` is readable, or at once when the task is cancelled. Keep it open until then: nobody looks
+  /// at it any more when this returns.
+  static func wait(for descriptor: Int32) async {
+    // It may be used from any thread, which the module does not say on Linux.
+    nonisolated(unsafe) let source = DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: queue)
+    await withTaskCancellationHandler {
+      await withCheckedContinuation { continuation in
+        // The one end of every wait: the source has let go of the descriptor.
+        unsafe source.setCancelHandler { continuation.resume() }
+        unsafe source.setEventHandler { unsafe source.cancel() }
+        unsafe source.activate()
+      }
+    } onCancel: {
+      unsafe source.cancel()
+    }
+  }
+}
