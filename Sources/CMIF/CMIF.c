@@ -1,0 +1,2 @@
+// The functions are Swift's: target LibMIF.
+#include "mif.h"

@@ -1,0 +1,262 @@
+"""The C interface: headers, libmif, and the example for IKE daemons, as a C programmer meets them.
+
+MIFD_CLIENTS names the directory that tools/build-clients fills."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence, Set
+from pathlib import Path
+from signal import SIGTERM
+
+import pytest
+
+from labkit.agent import Agent
+from labkit.processes import Child, Timeout, wait_until
+from labkit.topology import PEER4, PEER6, Lab, Uplink
+
+ROOT = Path(__file__).parents[2]
+CLIENTS = Path(os.environ.get("MIFD_CLIENTS", "")).absolute()
+HEADERS = CLIENTS / "include"
+LIBRARIES = CLIENTS / "lib"
+SIZE_LIMIT = 200_000
+pytestmark = pytest.mark.skipif(
+    "MIFD_CLIENTS" not in os.environ, reason="MIFD_CLIENTS is not set: what tools/build-clients prints"
+)
+
+# Debian's, by path: a Swift toolchain brings a clang of its own, which may come first in PATH.
+GCC, GXX, CLANG, CLANGXX = (f"/usr/bin/{name}" for name in ("gcc", "g++", "clang", "clang++"))
+WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Werror")
+C = [(compiler, standard) for compiler in (GCC, CLANG) for standard in ("c99", "c11", "gnu17", "c2x")]
+CXX = [(compiler, standard) for compiler in (GXX, CLANGXX) for standard in ("c++11", "c++17", "c++20", "c++2b")]
+VALGRIND = ("valgrind", "--quiet", "--leak-check=full", "--show-leak-kinds=all", "--error-exitcode=9")
+SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+SHARED_PATH = {"LD_LIBRARY_PATH": str(LIBRARIES)}
+
+
+def run(*command: str | Path, seconds: float = 60) -> str:
+    done = subprocess.run(
+        [str(word) for word in command],
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, **SHARED_PATH},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def build(
+    output: Path, source: Path, link: str, compiler: str = GCC, standard: str = "gnu17", flags: Sequence[str] = ()
+) -> Path:
+    """Compiles and links a program with the static or the shared library. DWARF 4 is what valgrind reads."""
+    library = {"static": [str(LIBRARIES / "libmif.a"), "-lm"], "shared": [f"-L{LIBRARIES}", "-lmif"]}[link]
+    run(
+        *(compiler, f"-std={standard}", *WARNINGS, "-gdwarf-4", *flags, f"-I{HEADERS}"),
+        *("-o", output, source, *library),
+    )
+    return output
+
+
+@pytest.mark.parametrize(("compiler", "standard"), C + CXX)
+def test_headers(compiler: str, standard: str, tmp_path: Path) -> None:
+    """In every standard, without a warning; net/trigger.h first and alone, with the layout that the draft prints."""
+    language = "c++" if "++" in compiler else "c"
+    for source in (ROOT / "Tests/C/layout.c", ROOT / "Tests/C/abi.c"):
+        run(
+            *(compiler, f"-std={standard}", *WARNINGS, f"-I{HEADERS}", "-x", language),
+            *("-c", source, "-o", tmp_path / "object.o"),
+        )
+
+
+def declared() -> list[str]:
+    """The functions of mif.h, as a compiler reads it."""
+    text = run(GCC, "-E", "-P", f"-I{HEADERS}", HEADERS / "mif.h")
+    return sorted(set(re.findall(r"\b(trigger_\w+) ?\(", text)))
+
+
+def test_library() -> None:
+    """Small, exporting the header's functions alone, needing the C library alone."""
+    shared, static = LIBRARIES / "libmif.so", LIBRARIES / "libmif.a"
+    exported = run("nm", "--dynamic", "--defined-only", "--format=posix", shared)
+    assert sorted(line.split()[0] for line in exported.splitlines()) == declared()
+    assert len(declared()) > 20
+    globals_ = run("nm", "--extern-only", "--defined-only", "--format=posix", static)
+    assert sorted(line.split()[0] for line in globals_.splitlines() if not line.endswith(":")) == declared()
+
+    needed = re.findall(r"\(NEEDED\).*\[(.*)\]", run("readelf", "--dynamic", "--wide", shared))
+    assert set(needed) <= {"libc.so.6", "libm.so.6"}
+    undefined = run("nm", "--undefined-only", static)
+    assert not re.search(r"swift|\$[es]", undefined), "a Swift runtime is needed"
+    for library in (shared, static):
+        print(f"{library.name}: {library.stat().st_size} bytes")
+        assert library.stat().st_size < SIZE_LIMIT
+
+
+def test_pkg_config(tmp_path: Path) -> None:
+    """The directory works wherever it is copied to."""
+    moved = shutil.copytree(CLIENTS, tmp_path / "usr", symlinks=True)
+    description = moved / "lib/pkgconfig/mif.pc"
+    words = run("pkg-config", "--cflags", "--libs", description).split()
+    run(CLANG, ROOT / "examples/mobike-watch.c", *words, "-o", tmp_path / "watch")
+    static = run("pkg-config", "--cflags", "--libs", "--static", description).split()
+    run(GCC, "-static", ROOT / "examples/mobike-watch.c", *static, "-o", tmp_path / "watch-static", "-w")
+
+
+@pytest.mark.parametrize(
+    ("compiler", "standard", "link", "flags", "under"),
+    [
+        pytest.param(CLANG, "c2x", "static", (), (), id="clang"),
+        pytest.param(GCC, "c99", "static", SANITIZE, (), id="asan"),
+        pytest.param(GCC, "gnu17", "shared", (), VALGRIND, id="valgrind"),
+    ],
+)
+def test_messages(
+    compiler: str, standard: str, link: str, flags: Sequence[str], under: Sequence[str], tmp_path: Path
+) -> None:
+    """Builders and readers against the golden vectors, and against those cut short and spoilt."""
+    flags = ("-D_POSIX_C_SOURCE=200809L", *flags)
+    program = build(tmp_path / "messages", ROOT / "Tests/C/messages.c", link, compiler, standard, flags)
+    print(run(*under, program, ROOT / "Tests/Vectors/trigger.txt", seconds=120))
+
+
+@pytest.mark.parametrize(
+    ("compiler", "link", "flags", "under"),
+    [
+        pytest.param(CLANG, "static", (), (), id="clang"),
+        pytest.param(GCC, "static", SANITIZE, (), id="asan"),
+        pytest.param(GCC, "shared", (), VALGRIND, id="valgrind"),
+    ],
+)
+def test_session(
+    compiler: str, link: str, flags: Sequence[str], under: Sequence[str], quiet: Agent, tmp_path: Path
+) -> None:
+    """Every function of a session against a living agent."""
+    program = build(tmp_path / "session", ROOT / "Tests/C/session.c", link, compiler, "gnu17", flags)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert run(*under, program, quiet.directory, empty) == "well\n"
+
+
+def test_documented_example(quiet: Agent, tmp_path: Path) -> None:
+    """What docs/c-interface.md shows compiles and does what it says."""
+    [example] = re.findall(r"```c\n(.*?)```", (ROOT / "docs/c-interface.md").read_text(), re.DOTALL)
+    for name, compiler, standard, link in (
+        ("example.c", CLANG, "c99", "shared"),
+        ("example.cc", GXX, "c++11", "static"),
+    ):
+        source = tmp_path / name
+        source.write_text(example)
+        program = build(tmp_path / "example", source, link, compiler, standard)
+        told = run("env", f"MIFD_RUNTIME_DIR={quiet.directory}", program)
+        assert "event 1: trigger" in told
+
+
+@pytest.mark.configuration("trigger-read = user 5\n")
+def test_refused(lab: Lab, agent: Agent, tmp_path: Path) -> None:
+    """A program that may not read hears why, and says so."""
+    program = build(tmp_path / "watch", ROOT / "examples/mobike-watch.c", "static")
+    for directory in (*tmp_path.parents, tmp_path, *agent.directory.parents, agent.directory):
+        mode = directory.stat().st_mode
+        if mode & 0o001 == 0:  # of pytest's and the lab's own making
+            directory.chmod(mode | 0o001)
+    nobody = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
+    watch = lab.spawn(lab.host, "watch", *nobody, str(program), str(agent.directory))
+    assert watch.wait() == 1
+    assert watch.output() == "mobike-watch: the agent refuses: Operation not permitted\n"
+
+
+@pytest.mark.parametrize(("compiler", "standard"), C)
+@pytest.mark.parametrize("link", ["static", "shared"])
+def test_example(compiler: str, standard: str, link: str, tmp_path: Path) -> None:
+    """The example in every standard, with either library; without an agent it says what is wrong."""
+    watch = build(tmp_path / "watch", ROOT / "examples/mobike-watch.c", link, compiler, standard)
+    done = subprocess.run(
+        [watch, tmp_path], capture_output=True, text=True, timeout=10, check=False, env={**os.environ, **SHARED_PATH}
+    )
+    assert done.returncode == 1
+    assert done.stderr == "mobike-watch: cannot reach the agent: No such file or directory\n"
+
+
+class Watch:
+    """mobike-watch on the lab's host, and the set that it printed last."""
+
+    def __init__(self, lab: Lab, program: Path, agent: Agent) -> None:
+        self._output = lab.record.directory / "watch.txt"
+        self.child: Child = lab.spawn(
+            *(lab.host, "watch", str(program), str(agent.directory)), stdout=self._output, environment=SHARED_PATH
+        )
+
+    def lines(self) -> list[str]:
+        return self._output.read_text().split("\n")[:-1] if self._output.exists() else []
+
+    def says(
+        self,
+        addresses: Set[str],
+        preferred: Set[str] = frozenset(),
+        unreachable: Set[tuple[str, str]] = frozenset(),
+    ) -> None:
+        """Waits until what was printed last is this. `unreachable`: pairs of local address and destination."""
+        paths = {f"{local}>{destination}" for local, destination in unreachable}
+        wanted = [set(addresses), set(preferred), paths]
+
+        def said() -> bool:
+            assert self.child.running, self.child.output()
+            return bool(self.lines()) and [set(part.split()[1:]) for part in self.lines()[-1].split(";")] == wanted
+
+        try:
+            wait_until(said, f"the set becomes {wanted}")
+        except Timeout as error:
+            raise AssertionError(f"{error}\nit was\n" + "\n".join(self.lines())) from None
+
+
+@pytest.mark.parametrize(
+    ("compiler", "standard", "link"),
+    [pytest.param(GCC, "c99", "static", id="gcc"), pytest.param(CLANG, "gnu2x", "shared", id="clang")],
+)
+def test_mobike_watch(
+    compiler: str, standard: str, link: str, lab: Lab, up0: Uplink, up1: Uplink, agent: Agent, tmp_path: Path
+) -> None:
+    """The address set of RFC 4555, through everything that happens to it."""
+    source = ROOT / "examples/mobike-watch.c"
+    assert len(source.read_text().splitlines()) < 150
+    watch = Watch(lab, build(tmp_path / "watch", source, link, compiler, standard), agent)
+    watch.says(set())
+
+    # Addresses come, with a router behind them.
+    lab.configure_by_hand(up0)
+    first = {up0.host4, up0.host6}
+    watch.says(first, first)
+    lab.configure_by_hand(up1, "4")
+    both = {*first, up1.host4}
+    watch.says(both, both)
+
+    # The upstream is lost: the path is told, the addresses stay.
+    lab.reaches(up0, PEER4)
+    lab.cut(up0)
+    lab.host.run("ping", "-c", "1", "-W", "1", "-I", up0.host4, PEER4, check=False)
+    lab.host.run("ping", "-c", "1", "-W", "1", "-I", up0.host6, PEER6, check=False)
+    lost = {(up0.host4, PEER4), (up0.host6, PEER6)}
+    watch.says(both, both, lost)
+
+    # An address goes, and what was known of its paths.
+    lab.host.ip(f"addr del {up0.host6}/64 dev up0")
+    watch.says({up0.host4, up1.host4}, {up0.host4, up1.host4}, {(up0.host4, PEER4)})
+
+    # The agent ends; what changes meanwhile is told when another one is there, and nothing else.
+    before = len(watch.lines())
+    agent.stop()
+    lab.host.ip(f"addr del {up1.host4}/24 dev up1", "addr add 10.2.0.77/24 dev up1")
+    Agent(lab, agent.binary, name="agent")
+    watch.says({up0.host4, "10.2.0.77"}, {up0.host4})
+    for line in watch.lines()[before:]:
+        assert up0.host4 in line.split(";")[0], "an address that stayed was taken out"
+
+    # A link goes with its addresses.
+    lab.unplug(up0)
+    watch.says({"10.2.0.77"})
+    watch.child.signal(SIGTERM)
+    assert watch.child.wait() == 0
