@@ -1,0 +1,35 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// The project's sources once more, as targets of this package: so they are instrumented, and what they keep to their
+/// package is within reach. `Sources` and `Tests` are links to the project's.
+let language: [SwiftSetting] = [
+  .strictMemorySafety(),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableExperimentalFeature("Lifetimes"),
+  .treatAllWarnings(as: .error),
+]
+
+let linux: [CSetting] = [.define("_GNU_SOURCE")]
+
+let package = Package(
+  name: "Fuzzing",
+  targets: [
+    .target(name: "CLinux", cSettings: linux),
+    .target(name: "Wire", swiftSettings: language),
+    .target(name: "Messages", dependencies: ["Wire"], swiftSettings: language),
+    .target(name: "Provisioning", dependencies: ["Wire", "Messages"], swiftSettings: language),
+    .target(name: "Platform", dependencies: ["CLinux"], cSettings: linux, swiftSettings: language),
+    .target(
+      name: "Subscribers", dependencies: ["CLinux", "Platform", "Wire", "Messages", "Provisioning"], cSettings: linux,
+      swiftSettings: language),
+    .target(name: "CFuzzer", path: "Targets/CFuzzer"),
+    .executableTarget(
+      name: "fuzz",
+      dependencies: ["CFuzzer", "CLinux", "Messages", "Platform", "Provisioning", "Subscribers", "Wire"],
+      path: "Targets/Fuzz", cSettings: linux, swiftSettings: language),
+  ],
+  swiftLanguageModes: [.v6]
+)
