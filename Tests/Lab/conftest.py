@@ -17,6 +17,8 @@ sys.dont_write_bytecode = True
 from labkit import story  # noqa: E402
 from labkit.agent import Agent, binaries  # noqa: E402
 from labkit.mif_client import MifClient  # noqa: E402
+from labkit.path import FAMILIES  # noqa: E402
+from labkit.path import Path as NetworkPath  # noqa: E402
 from labkit.story import MifEar, Tdb  # noqa: E402
 from labkit.topology import Lab, Uplink, end_by_signals  # noqa: E402
 from labkit.trigger_client import TriggerClient  # noqa: E402
@@ -89,6 +91,15 @@ def up0(lab: Lab) -> Uplink:
 @pytest.fixture
 def up1(lab: Lab) -> Uplink:
     return lab.uplinks[1]
+
+
+@pytest.fixture(params=FAMILIES)
+def path(request: pytest.FixtureRequest, lab: Lab, up0: Uplink) -> NetworkPath:
+    """Configured by hand in both families and proven, for each family in turn."""
+    lab.configure_by_hand(up0)
+    found = NetworkPath(lab, up0, request.param)
+    lab.reaches(up0, found.peer)
+    return found
 
 
 @pytest.fixture

@@ -24,11 +24,34 @@ MIFCTL = os.environ.get("MIFCTL", "")
 pytestmark = pytest.mark.skipif(not MIFCTL, reason="MIFCTL is not set: the path of mifctl")
 
 
-def mifctl(agent: Agent, *arguments: str) -> str:
+def attempt(agent: Agent, *arguments: str, user: int = 0) -> "subprocess.CompletedProcess[str]":
     command = [MIFCTL, "--runtime-dir", str(agent.directory), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False, stdin=subprocess.DEVNULL)
+    if user:
+        # Wherever the program and its libraries lie, this user may read them.
+        capabilities = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+        command = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *capabilities, *command]
+    return subprocess.run(command, capture_output=True, text=True, timeout=10, check=False, stdin=subprocess.DEVNULL)
+
+
+def mifctl(agent: Agent, *arguments: str, user: int = 0) -> str:
+    done = attempt(agent, *arguments, user=user)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def refusal(agent: Agent, *arguments: str, user: int = 0) -> str:
+    """The one line that a person reads when it did not work."""
+    done = attempt(agent, *arguments, user=user)
+    assert (done.returncode, done.stdout) == (1, ""), done
+    [line] = done.stderr.splitlines()
+    tell(f"     {line}")
+    return line
+
+
+def one(output: str) -> dict[str, Any]:
+    [line] = output.splitlines()
+    found: dict[str, Any] = json.loads(line)
+    return found
 
 
 def objects(output: Path) -> list[dict[str, Any]]:
@@ -80,6 +103,149 @@ def test_monitor_and_lists(lab: Lab, up0: Uplink, agent: Agent, tdb: Tdb, mif: M
     for each in objects(output):
         assert each["time_ns"] > 0 and each["change"] in {"exists", "new", "changed", "gone", "connected", "complete"}
         tell(f"     {each['time']} {each['event']} {each['change']}")
+
+
+def test_trigger_commands(lab: Lab, agent: Agent, tdb: Tdb) -> None:
+    """A person adds, looks at, changes and deletes triggers; a subscriber written without our headers is told each."""
+    added = one(mifctl(agent, "trigger", "add", "--json", "dest-unreachable", "192.0.2.1", PEER4))
+    told = tdb.expect(type=Kind.DEST_UNREACHABLE, cause=Verb.ADD)
+    assert (added["id"], tuple(added["addresses"])) == (told.id, ("192.0.2.1/32", f"{PEER4}/32"))
+    identifier = str(added["id"])
+    shown = mifctl(agent, "trigger", "get", identifier)
+    assert "DEST_UNREACHABLE (6)" in shown and PEER4 in shown and "client" in shown
+    assert one(mifctl(agent, "trigger", "get", "--json", identifier))["origin"]["source"] == "client"
+
+    # Its addresses stay where none are given.
+    changed = mifctl(agent, "trigger", "modify", identifier, "TDB_TTYPE_CONN_LOST")
+    assert changed == f"changed #{identifier} CONN_LOST 192.0.2.1, {PEER4}\n"
+    tdb.expect(type=Kind.CONN_LOST, cause=Verb.MODIFY, id=told.id)
+    mifctl(agent, "trigger", "modify", identifier, "200", "fe80::1/64%up0")
+    told = tdb.expect(type=200, cause=Verb.MODIFY, id=told.id)
+    [address] = told.addresses
+    interfaces = [json.loads(line) for line in mifctl(agent, "interfaces", "--json").splitlines()]
+    indexes = {each["name"]: each["index"] for each in interfaces}
+    assert (address.ip, address.prefix, address.scope) == ("fe80::1", 64, indexes["up0"])
+
+    other = one(mifctl(agent, "trigger", "add", "--json", "201"))["id"]
+    done = attempt(agent, "trigger", "delete", identifier, "4000000000", str(other))
+    assert done.returncode == 1 and done.stdout.count("deleted #") == 2
+    assert done.stderr.startswith("mifctl: there is no trigger 4000000000 (ENOENT): ")
+    tdb.expect(type=200, cause=Verb.DELETE)
+    tdb.expect(type=201, cause=Verb.DELETE)
+
+
+def test_trigger_selection(lab: Lab, agent: Agent) -> None:
+    """list shows what its options select, triggers is the same word."""
+
+    def ids(*arguments: str) -> list[int]:
+        return [json.loads(line)["id"] for line in mifctl(agent, "trigger", "list", "--json", *arguments).splitlines()]
+
+    added = [
+        one(mifctl(agent, "trigger", "add", "--json", *words))["id"]
+        for words in (["200"], ["200", "192.0.2.7/24"], ["201", "2001:db8:5::1"], ["202", "fe80::9/64%up1"])
+    ]
+    assert ids("--type", "200") == added[:2]
+    assert ids("--type", "200", "--type", "TYPE_201") == added[:3]
+    assert ids("--type", "200", "--address", "192.0.0.0/16") == added[1:2]
+    assert ids("--address", "2001:db8:5::/48") == added[2:3]
+    assert ids("--type", "202", "--address", "fe80::/10") == added[3:]
+    assert ids("--type", "202", "--address", "fe80::/10%up0") == []
+    assert ids("--type", "202", "--address", "fe80::/10%up1") == added[3:]
+    shown = mifctl(agent, "trigger", "list", "--interface", "up1")
+    assert "up1" in shown and "up0" not in shown and "TYPE_" not in shown
+    everything = mifctl(agent, "trigger")
+    assert mifctl(agent, "triggers") == mifctl(agent, "trigger", "list") == everything
+    tell(everything)
+
+
+@pytest.mark.configuration("trigger-write = user 1000: 200-299\ntriggers = 3\n")
+def test_trigger_refusals(lab: Lab, agent: Agent) -> None:
+    """Who may not is told what, and who may; a full database says what to do."""
+    own = str(one(mifctl(agent, "trigger", "list", "--json", "--interface", "up0", "--type", "if-added"))["id"])
+    roots = str(one(mifctl(agent, "trigger", "add", "--json", "7"))["id"])
+    users = str(one(mifctl(agent, "trigger", "add", "--json", "200", user=1000))["id"])
+
+    line = refusal(agent, "trigger", "add", "conn-lost", user=1000)
+    assert "user 1000 may not add triggers of type CONN_LOST (EPERM)" in line and "trigger-write" in line
+    line = refusal(agent, "trigger", "add", "200", user=1001)
+    assert "user 1001 may not add triggers of type TYPE_200 (EPERM)" in line
+    for verb, words in (("delete", ["delete", roots]), ("change", ["modify", roots, "200"])):
+        assert f"user 1000 may not {verb} trigger {roots} (EPERM)" in refusal(agent, "trigger", *words, user=1000)
+        # Nor root.
+        words = [own if word == roots else word for word in words]
+        assert refusal(agent, "trigger", *words) == (
+            f"mifctl: trigger {own} is the agent's own, from kernel (EPERM): nobody else may {verb} it"
+        )
+    mifctl(agent, "trigger", "modify", users, "201", user=1000)
+    mifctl(agent, "trigger", "add", "7")
+    line = refusal(agent, "trigger", "add", "7")
+    assert "ENOSPC" in line and "raise triggers in its configuration" in line
+    line = refusal(agent, "trigger", "add", "202", user=1000)
+    assert "user 1000" in line and "triggers-per-user" in line
+    mifctl(agent, "trigger", "delete", users, user=1000)
+
+
+@pytest.mark.configuration("trigger-read = user 1000: 1-6\n")
+def test_trigger_readers(lab: Lab, agent: Agent) -> None:
+    """Who may read some types sees these, who may read none is told so."""
+    mine = str(one(mifctl(agent, "trigger", "add", "--json", "200"))["id"])
+    assert "TYPE_200" in mifctl(agent, "trigger")
+    seen = mifctl(agent, "trigger", user=1000)
+    assert "IF_ADDED" in seen and "TYPE_200" not in seen
+    assert f"user 1000 may not read trigger {mine} (EPERM)" in refusal(agent, "trigger", "get", mine, user=1000)
+    assert "user 1001 may read no trigger (EPERM)" in refusal(agent, "trigger", user=1001)
+    assert "user 1001 may read no trigger (EPERM)" in refusal(agent, "trigger", "watch", user=1001)
+
+
+def test_watch_over_a_restart(lab: Lab, up0: Uplink, agent: Agent, binary: Path) -> None:
+    """watch outlives the agent: what is different after a restart is told, what is not is not."""
+    kept = mifctl(agent, "trigger", "add", "200", "192.0.2.1")
+    assert kept.startswith("added #")
+    output = lab.record.directory / "watch.json"
+    watch = lab.spawn(
+        lab.host,
+        "watch",
+        MIFCTL,
+        *("trigger", "watch", "--json", "--type", "200", "--type", "if-added", "--type", "if-addrchanged"),
+        environment={"MIFD_RUNTIME_DIR": str(agent.directory)},
+        stdout=output,
+    )
+
+    def changes(event: str) -> list[str]:
+        return [each["change"] for each in objects(output) if each["event"] == event]
+
+    def seen(what: str, test: Callable[[dict[str, Any]], bool]) -> None:
+        wait_until(lambda: any(test(each) for each in objects(output)), f"watch says: {what}")
+
+    def is_about(word: str, change: str) -> Callable[[dict[str, Any]], bool]:
+        return lambda o: o["change"] == change and word in json.dumps(o.get("trigger", {}))
+
+    wait_until(lambda: changes("agent") == ["connected", "complete"], "watch has said what exists")
+    assert any(is_about("192.0.2.1", "exists")(each) for each in objects(output))
+    lab.host.run("ip", "address", "add", "192.0.2.77/24", "dev", "up0")
+    seen("the new address", is_about("192.0.2.77", "new"))
+
+    agent.stop()
+    wait_until(lambda: changes("agent")[-1] == "gone", "watch misses the agent")
+    lab.host.run("ip", "address", "del", "192.0.2.77/24", "dev", "up0")
+    lab.host.run("ip", "address", "add", "192.0.2.78/24", "dev", "up0")
+    before = len(objects(output))
+    again = lab.spawn(lab.host, "agent-again", str(binary), "--runtime-dir", str(agent.directory))
+    wait_until(lambda: changes("agent")[-2:] == ["connected", "complete"], "watch is in step again", seconds=10)
+    seen("the address that came meanwhile", is_about("192.0.2.78", "new"))
+    seen("the address that went meanwhile", is_about("192.0.2.77", "gone"))
+    # Triggers of clients end with the agent.
+    seen("the client's trigger", is_about("192.0.2.1/", "gone"))
+    since = objects(output)[before:]
+    assert not [each for each in since if is_about("IF_ADDED", "new")(each) or is_about("IF_ADDED", "gone")(each)]
+    mifctl(agent, "trigger", "add", "200")
+    seen("what comes after", is_about("TYPE_200", "new"))
+    watch.signal(SIGINT)
+    assert watch.wait() == 0
+    again.stop()
+    for each in objects(output):
+        trigger = each.get("trigger", {})
+        tell(f"     {each['time']} {each['change']} {trigger.get('name', '')} {' '.join(trigger.get('addresses', []))}")
 
 
 def test_no_agent(tmp_path: Path) -> None:

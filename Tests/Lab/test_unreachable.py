@@ -8,54 +8,10 @@ import pytest
 
 from labkit import packets
 from labkit.agent import Agent
-from labkit.packets import Wire
+from labkit.path import Path, error, quoted, wire
 from labkit.processes import Timeout
 from labkit.story import MifEar, Tdb, distribution, eventually, percentile, tell
-from labkit.topology import PEER4, PEER6, Lab, Uplink
 from labkit.trigger_client import Kind, Reason, Source, Verb
-
-IP_RECVERR, IPV6_RECVERR = 11, 25  # <linux/in.h>, <linux/in6.h>
-FAMILIES = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
-
-
-class Path:
-    """The host's end of a conversation with somebody behind uplink 1."""
-
-    def __init__(self, lab: Lab, uplink: Uplink, family: str) -> None:
-        self.lab = lab
-        self.uplink = uplink
-        self.v4 = family == "ipv4"
-        self.family = FAMILIES[family]
-        self.local = uplink.host4 if self.v4 else uplink.host6
-        self.router = uplink.router4 if self.v4 else uplink.router6
-        self.peer = PEER4 if self.v4 else PEER6
-        self.unreachable = (3, 0) if self.v4 else (1, 0)
-
-    def destination(self, number: int) -> str:
-        return f"198.51.100.{number}" if self.v4 else f"2001:db8:dead::{number:x}"
-
-    def other_local(self, number: int) -> str:
-        return f"10.{self.uplink.number}.0.{200 + number}" if self.v4 else f"{self.uplink.prefix6}a:{number:x}"
-
-    def talk(self, destination: str, port: int = 4500, local: str | None = None) -> socket.socket:
-        """A connected UDP socket of the host's that has sent something and stays open, as an IKE daemon's would."""
-        opened = self.lab.host.socket(self.family, socket.SOCK_DGRAM)
-        opened.settimeout(2)
-        # Without it the kernel keeps soft errors from UDP's users (ip(7)).
-        level, option = (socket.IPPROTO_IP, IP_RECVERR) if self.v4 else (socket.IPPROTO_IPV6, IPV6_RECVERR)
-        opened.setsockopt(level, option, 1)
-        opened.bind((local or self.local, 0))
-        opened.connect((destination, port))
-        opened.send(b"hello")
-        return opened
-
-
-@pytest.fixture(params=FAMILIES)
-def path(request: pytest.FixtureRequest, lab: Lab, up0: Uplink) -> Path:
-    lab.configure_by_hand(up0)
-    found = Path(lab, up0, request.param)
-    lab.reaches(up0, found.peer)
-    return found
 
 
 def hear_error(opened: socket.socket) -> int:
@@ -132,7 +88,7 @@ def test_latency(path: Path, tdb: Tdb) -> None:
 def test_flood_of_errors(path: Path, agent: Agent, tdb: Tdb) -> None:
     """Twenty thousand errors about one path, all of them right: one trigger, told again at most ten times a second,
     and the count says how many there were as far as the rings held them."""
-    out = wire(path.lab, path.uplink)
+    out = wire(path)
     before = agent.resident()
     with path.talk(path.peer) as opened:
         packet = error(path, quoted(path, path.local, opened.getsockname()[1]))
@@ -229,31 +185,12 @@ def test_routing_loop_where_it_is_wanted(path: Path, tdb: Tdb) -> None:
     assert (told.origin.icmp_type, told.origin.icmp_code) == ((11, 0) if path.v4 else (3, 0))
 
 
-def quoted(path: Path, source: str, port: int) -> bytes:
-    """A packet that the host may have sent."""
-    datagram = packets.udp(source, path.peer, port, 4500, b"hello")
-    return packets.ipv4(source, path.peer, 17, datagram) if path.v4 else packets.ipv6(source, path.peer, 17, datagram)
-
-
-def error(path: Path, quote: bytes, destination: str = "") -> bytes:
-    to = destination or path.local
-    kind, code = path.unreachable
-    if path.v4:
-        return packets.ipv4(path.router, to, 1, packets.icmp_error(kind, code, quote))
-    return packets.ipv6(path.router, to, 58, packets.icmpv6_error(path.router, to, kind, code, quote))
-
-
-def wire(lab: Lab, uplink: Uplink) -> Wire:
-    opened = lab.router(uplink).socket(socket.AF_PACKET, socket.SOCK_DGRAM)
-    return Wire(opened, "host0", uplink.host_mac)
-
-
 def test_forged_errors(path: Path, tdb: Tdb, mif: MifEar) -> None:
     """Errors that quote what this host never sent are counted and told to nobody; a right one still is."""
     stranger = "10.77.0.1" if path.v4 else "2001:db8:77::1"
     other = path.other_local(1)
     path.lab.host.ip(f"addr add {other}/{24 if path.v4 else 64} dev up0")
-    out = wire(path.lab, path.uplink)
+    out = wire(path)
     with path.talk(path.peer) as opened:
         port = opened.getsockname()[1]
         good = error(path, quoted(path, path.local, port))

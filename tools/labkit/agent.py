@@ -1,5 +1,6 @@
 """The agent under test, run on the lab's host like any daemon of a real one."""
 
+import functools
 import os
 import re
 import subprocess
@@ -93,8 +94,10 @@ def is_static(binary: Path) -> bool:
     return not kinds & {2, 3}
 
 
+@functools.cache
 def binaries() -> list[Path]:
-    """The agents to test: MIFD_AGENTS, a list separated by colons."""
+    """The agents to test: MIFD_AGENTS, a list separated by colons. Always the same objects: it is by identity that
+    pytest knows which fixtures it can keep."""
     listed = [Path(word) for word in os.environ.get("MIFD_AGENTS", "").split(":") if word]
     for path in listed:
         if not os.access(path, os.X_OK):

@@ -20,9 +20,10 @@ class Connection:
 
     name = ""
 
-    def __init__(self, directory: Path) -> None:
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.socket.connect(str(directory / self.name))
+    def __init__(self, directory: Path, connected: socket.socket | None = None) -> None:
+        self.socket = connected or socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        if connected is None:
+            self.socket.connect(str(directory / self.name))
         self._outbox: deque[bytes] = deque()
         """What the agent does not take yet: it reads on when its answers have been read."""
         self.pid = os.getpid()

@@ -15,6 +15,12 @@ INFINITE = 0xFFFFFFFF
 MAXIMUM = 65_536
 
 
+def raw(kind: int, body: bytes = b"", *, version: int = 1, len8: int | None = None, seq: int = 77) -> bytes:
+    """A request as it may be wrong: the header, with another length where one is given, and any bytes."""
+    length = (HEADER.size + len(body)) // 8 if len8 is None else len8
+    return HEADER.pack(version, kind, 0, 0, length, 0, seq, 4321) + body
+
+
 class ProtocolError(AssertionError):
     """The agent sent what docs/protocol.md does not allow."""
 

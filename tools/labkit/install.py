@@ -17,7 +17,12 @@ NEEDS = {
     "/usr/sbin/dhcpcd": "dhcpcd-base",
     "/usr/sbin/dhclient": "isc-dhcp-client",
     "/usr/bin/tcpdump": "tcpdump",
+    "/usr/bin/strace": "strace",
     "/usr/lib/python3/dist-packages/pytest": "python3-pytest",
+    "/usr/bin/gcc": "gcc",
+    "/usr/bin/g++": "g++",
+    "/usr/bin/clang": "clang",
+    "/usr/bin/valgrind": "valgrind",
 }
 _POLICY = Path("/usr/sbin/policy-rc.d")
 

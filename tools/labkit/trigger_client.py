@@ -2,6 +2,7 @@
 
 import errno
 import ipaddress
+import socket
 import struct
 import time
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ class Reason(IntEnum):
     EXPIRED = 1
     CONTRADICTED = 2
     DELETED = 3
+    UNMATCHED = 4
 
 
 ADDRESS, TRIGGER, ORIGIN, FILTER = 1, 2, 0x8001, 0x8002
@@ -61,6 +63,19 @@ def address(ip: str, prefix: int | None = None, scope: int = 0) -> Payload:
     parsed = ipaddress.ip_address(ip)
     length = parsed.max_prefixlen if prefix is None else prefix
     return Payload(ADDRESS, bytes([length, 0, 0, 0]) + SocketAddress(parsed, 0, scope).wire)
+
+
+def filter(
+    *kinds: int, interface: int = 0, prefix: str | None = None, scope: int = 0, count: int | None = None
+) -> Payload:
+    """What a subscriber wants to be told: trigger types (none: any), an interface, a prefix. `count` lies about the
+    types."""
+    where, length = b"", 0
+    if prefix is not None:
+        network = ipaddress.ip_interface(prefix)
+        where, length = SocketAddress(network.ip, 0, scope).wire, network.network.prefixlen
+    head = struct.pack("=IBBHI", interface, length, len(kinds) if count is None else count, 0, 0)
+    return Payload(FILTER, head + where.ljust(32, b"\0") + struct.pack(f"={len(kinds)}H", *kinds))
 
 
 @dataclass(frozen=True)
@@ -170,8 +185,8 @@ class TriggerClient(Connection):
 
     name = "trigger.sock"
 
-    def __init__(self, directory: Path) -> None:
-        super().__init__(directory)
+    def __init__(self, directory: Path, connected: socket.socket | None = None) -> None:
+        super().__init__(directory, connected)
         self.log: list[Trigger] = []
         self.standing: dict[int, Trigger] = {}
         self.marks: list[int] = []
@@ -217,14 +232,18 @@ class TriggerClient(Connection):
         if told.origin and bool(told.origin.reason) != (told.cause == Verb.DELETE):
             raise ProtocolError(f"reason of a deletion: {told}")
 
-    def register(self, extensions: int = CAUSE | REPLAY | WITH_ORIGIN, seconds: float = 5.0) -> list[Trigger]:
-        """Registers, and with REPLAY reads up to the mark. Returns what was replayed."""
+    def register(
+        self, extensions: int = CAUSE | REPLAY | WITH_ORIGIN, view: Payload | None = None, seconds: float = 5.0
+    ) -> list[Trigger]:
+        """Registers, with a FILTER if there is one, and with REPLAY reads up to the mark. Returns what was replayed."""
         before, marks = len(self.log), len(self.marks)
         self.standing.clear()
         # What is told after the answer has what is granted; nothing comes before it on a fresh socket.
-        self.granted = extensions & (CAUSE | REPLAY | WITH_ORIGIN)
-        answer = self.request(Verb.REGISTER, flags=extensions)
-        if answer.kind != Verb.REGISTER or answer.errno or answer.payloads or answer.flags != self.granted:
+        self.granted = extensions & (CAUSE | REPLAY | WITH_ORIGIN) | (WITH_FILTER if view else 0)
+        payloads = (view,) if view else ()
+        answer = self.request(Verb.REGISTER, *payloads, flags=extensions | self.granted)
+        repeated = [payload.wire for payload in answer.payloads] == [payload.wire for payload in payloads]
+        if answer.kind != Verb.REGISTER or answer.errno or not repeated or answer.flags != self.granted:
             raise ProtocolError(f"answer to REGISTER: {answer}")
         if not self.granted & REPLAY:
             return []
