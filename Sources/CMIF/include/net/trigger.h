@@ -74,6 +74,7 @@
 #define TDB_REASON_EXPIRED 1      /* nothing is known any more */
 #define TDB_REASON_CONTRADICTED 2 /* it is good again, or its interface is gone */
 #define TDB_REASON_DELETED 3      /* by a client */
+#define TDB_REASON_UNMATCHED 4    /* it was changed, and is not what this socket asked for or may read */
 
 /* tdb_origin_addrflags: the state of the first address */
 #define TDB_ADDR_TENTATIVE 0x01  /* duplicate address detection is not done */
