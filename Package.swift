@@ -31,6 +31,7 @@ var products: [Product] = [.executable(name: "mifd", targets: ["mifd"])]
 var targets: [Target] = [
   .target(name: "CLinux", cSettings: linux),
   .systemLibrary(name: "CNetlink", pkgConfig: "libnl-3.0", providers: [.apt(["libnl-3-dev"])]),
+  .systemLibrary(name: "CAres", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
   .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
 
   .target(name: "Wire", swiftSettings: agent),
@@ -47,7 +48,11 @@ var targets: [Target] = [
     name: "Kernel", dependencies: ["CLinux", "CNetlink", "Platform", "Wire", "Provisioning"],
     cSettings: linux, swiftSettings: agent),
   .target(
-    name: "Subscribers", dependencies: ["CLinux", "Platform", "Wire", "Messages", "Provisioning"],
+    name: "Resolving", dependencies: ["CLinux", "CAres", "Platform", "Wire"], cSettings: linux, swiftSettings: agent),
+  .target(
+    name: "Connecting", dependencies: ["CLinux", "Platform", "Wire"], cSettings: linux, swiftSettings: agent),
+  .target(
+    name: "Subscribers", dependencies: ["CLinux", "Connecting", "Platform", "Wire", "Messages", "Provisioning"],
     cSettings: linux, swiftSettings: agent),
   .target(
     name: "Sessions", dependencies: ["CLinux", "Platform", "Wire", "Messages"], cSettings: linux,
@@ -111,13 +116,20 @@ if !embedded {
       name: "CaptureTests", dependencies: ["Capture", "Platform", "Wire", "CLinux"], cSettings: linux,
       swiftSettings: language),
     .testTarget(
+      name: "ResolvingTests", dependencies: ["CLinux", "Resolving", "Platform", "Wire"], cSettings: linux,
+      swiftSettings: language),
+    .testTarget(
+      name: "ConnectingTests", dependencies: ["CLinux", "Connecting", "PacketBuilders", "Platform", "Wire"],
+      cSettings: linux, swiftSettings: language),
+    .testTarget(
       name: "SubscribersTests", dependencies: ["Subscribers", "Platform", "Provisioning", "Messages", "Wire"],
       cSettings: linux, swiftSettings: language),
     .testTarget(
-      name: "SessionsTests", dependencies: ["Sessions", "Subscribers", "Platform", "Provisioning", "Messages", "Wire"],
+      name: "SessionsTests",
+      dependencies: ["CLinux", "Sessions", "Subscribers", "Platform", "Provisioning", "Messages", "Wire"],
       cSettings: linux, swiftSettings: language),
     .testTarget(
-      name: "AgentTests", dependencies: ["Agent", "Provisioning", "Subscribers"], cSettings: linux,
+      name: "AgentTests", dependencies: ["Agent", "Platform", "Provisioning", "Subscribers"], cSettings: linux,
       swiftSettings: language),
     .testTarget(
       name: "KernelTests", dependencies: ["CLinux", "CNetlink", "Kernel", "Provisioning", "Messages", "Wire"],

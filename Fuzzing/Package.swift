@@ -23,8 +23,10 @@ let package = Package(
     .target(name: "Provisioning", dependencies: ["Wire", "Messages"], swiftSettings: language),
     .target(name: "Platform", dependencies: ["CLinux"], cSettings: linux, swiftSettings: language),
     .target(
-      name: "Subscribers", dependencies: ["CLinux", "Platform", "Wire", "Messages", "Provisioning"], cSettings: linux,
-      swiftSettings: language),
+      name: "Connecting", dependencies: ["CLinux", "Platform", "Wire"], cSettings: linux, swiftSettings: language),
+    .target(
+      name: "Subscribers", dependencies: ["CLinux", "Connecting", "Platform", "Wire", "Messages", "Provisioning"],
+      cSettings: linux, swiftSettings: language),
     .target(name: "CFuzzer", path: "Targets/CFuzzer"),
     .executableTarget(
       name: "fuzz",

@@ -19,6 +19,7 @@ package final class Agent {
     static let kernel: UInt64 = 3
     static let packets: UInt64 = 4
     static let taps: UInt64 = 5
+    static let keeper: UInt64 = 6
   }
 
   /// ICMP errors looked at before everybody else has a turn.
@@ -34,6 +35,8 @@ package final class Agent {
   private var packets: PacketSockets
   private var taps: ClientTaps
   private let followsClients: Bool
+  private let keeper: Keeper
+  private var errands = ErrandCounts()
   private var subscribers: Subscribers
   /// Held as long as the agent runs.
   private let lock: InstanceLock
@@ -48,11 +51,11 @@ package final class Agent {
       try RuntimeDirectory.create(directory)
     } catch { throw .system(error) }
     let lock = try Agent.lock(directory)
-    Process.raiseDescriptorLimit()
     do throws(SystemFailure) {
       let identity = Process.effectiveUser == 0 ? configuration.identity : nil
-      // First of all: the keeper inherits what is open.
-      let keeper = identity == nil ? nil : try Agent.keeper(directory)
+      // First of all: the keeper, and what it runs, inherits what is open and what is set.
+      let keeper = try Agent.keeper(directory, configuration.hooks)
+      Process.raiseDescriptorLimit()
       let signals = try Agent.prepare("signals") { () throws(Errno) in try Signals() }
       let poller = try Agent.prepare("epoll") { () throws(Errno) in try Poller() }
       let timer = try Agent.prepare("a timer") { () throws(Errno) in try Timer() }
@@ -63,10 +66,12 @@ package final class Agent {
         try poller.add(signals.descriptor.number, token: Token.signals, .read)
         try poller.add(timer.descriptor.number, token: Token.timer, .read)
         try poller.add(kernel.descriptor, token: Token.kernel, .read)
+        try poller.add(keeper.reports, token: Token.keeper, .read)
       }
       if let identity { try Privileges.drop(to: identity.user, group: identity.group) }
       taps = ClientTaps(keeper: keeper)
       state = NetworkState(limits: configuration.limits, unreachableKinds: configuration.unreachableKinds)
+      self.keeper = keeper
       followsClients = configuration.followsDHCPClients
       self.lock = lock
       self.signals = signals
@@ -95,11 +100,11 @@ package final class Agent {
     }
   }
 
-  private static func keeper(_ directory: [UInt8]) throws(SystemFailure) -> Keeper {
+  private static func keeper(_ directory: [UInt8], _ hooks: Hooks) throws(SystemFailure) -> Keeper {
     func removeSockets() {
       for name in Subscribers.socketNames { removeFile(directory + name) }
     }
-    return try Keeper { request, argument throws(SystemFailure) in
+    return try Keeper(hooks: hooks) { request, argument throws(SystemFailure) in
       switch request {
       case .openClientTap: return try ClientTap.open(interface: argument)
       case .removeSockets:
@@ -184,22 +189,45 @@ extension Agent {
         switch event.token {
         case Token.signals: if try handleSignals() { return end() }
         case Token.timer: _ = timer.acknowledge()
+        case Token.keeper: heed(event)
         case Token.kernel, Token.packets, Token.taps: break
         default:
           subscribers.handle(event, &state, at: now(), poller) { body in
             for counter in KernelCounters.Counter.allCases { body(counter.name, kernel.counters[counter]) }
             packets.forEachCounter(body)
             taps.forEachCounter(body)
+            errands.forEachCounter(body)
           }
         }
       }
       advance()
+      runErrands()
       subscribers.settle(poller)
     }
   }
 
   private func end() {
-    if !taps.removeSockets() { subscribers.removeSockets() }
+    do throws(SystemFailure) {
+      _ = try keeper.ask(.removeSockets)
+    } catch {
+      // It is gone; root can do it itself.
+      subscribers.removeSockets()
+    }
+  }
+
+  /// Has the keeper do what connectivity management asks for.
+  private func runErrands() {
+    while let errand = subscribers.nextErrand() {
+      if !keeper.run(errand) { errands.count(errand, .busy) }
+    }
+  }
+
+  /// Hears from the keeper how errands ended, or that it has gone.
+  private func heed(_ event: Poller.Event) {
+    while let (errand, outcome) = keeper.nextReport() { errands.count(errand, outcome) }
+    if !event.isHungUp && !event.hasError { return }
+    Log.error("the keeper has ended: no link is set up or down any more, no hook runs, no DHCP client is followed")
+    _ = try? poller.remove(keeper.reports)
   }
 
   private var kernelIsDue: Bool { kernel.deadline.map { $0 <= Clock.bootTime() } ?? false }
@@ -223,6 +251,7 @@ extension Agent {
       if try handleSignals() { return false }
     }
     state.clearAnnouncements()
+    subscribers.learn(state)
     do throws(Errno) {
       try packets.watch(poller, token: Token.packets)
       try subscribers.watch(poller)
@@ -236,6 +265,7 @@ extension Agent {
   private func arm() {
     var deadline = state.nextDeadline
     if let kernel = kernel.deadline { deadline = min(deadline, Instant(nanoseconds: kernel)) }
+    if let subscribers = subscribers.deadline { deadline = min(deadline, Instant(nanoseconds: subscribers)) }
     if followsClients, let taps = taps.deadline { deadline = min(deadline, Instant(nanoseconds: taps)) }
     // Fails only for times that no clock has.
     _ = try? timer.arm(at: deadline == .never ? nil : deadline.nanoseconds)
@@ -286,6 +316,9 @@ extension Agent {
   private func advance() {
     let moment = now()
     if followsClients { taps.askIfDue(state, at: moment.instant.nanoseconds, poller, token: Token.taps) }
+    if let due = subscribers.deadline, due <= moment.instant.nanoseconds {
+      subscribers.advance(at: moment.instant.nanoseconds, state, poller)
+    }
     if state.nextDeadline > moment.instant { return }
     state.advance(to: moment)
     subscribers.publish(&state, at: moment)

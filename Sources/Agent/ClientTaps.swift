@@ -24,8 +24,8 @@ struct ClientTaps: ~Copyable {
     init(_ tap: consuming ClientTap) { self.tap = tap }
   }
 
-  /// Opens sockets for an engine that has given up the right to; nil while it has it.
-  private let keeper: Keeper?
+  /// Opens sockets for an engine that has given up the right to.
+  private let keeper: Keeper
   private var taps: [Tap] = []
   /// Interfaces whose tap could not be opened: not tried again until they change, or every packet would.
   private var refused: [UInt32] = []
@@ -35,27 +35,13 @@ struct ClientTaps: ~Copyable {
   private var failed: UInt64 = 0
   private var asked: UInt64 = 0
 
-  init(keeper: consuming Keeper?) { self.keeper = keeper }
-
-  /// Has the keeper remove the subscribers' sockets. False if there is no keeper.
-  func removeSockets() -> Bool {
-    switch keeper {
-    case .some(let keeper):
-      _ = try? keeper.ask(.removeSockets)
-      return true
-    case .none: return false
-    }
-  }
+  init(keeper: Keeper) { self.keeper = keeper }
 
   private func openSocket(_ interface: UInt32) throws(SystemFailure) -> Descriptor {
-    switch keeper {
-    case .some(let keeper):
-      guard let descriptor = try keeper.ask(.openClientTap, interface) else {
-        throw SystemFailure("have the keeper open a socket", [], .protocolError)
-      }
-      return descriptor
-    case .none: return try ClientTap.open(interface: interface)
+    guard let descriptor = try keeper.ask(.openClientTap, interface) else {
+      throw SystemFailure("have the keeper open a socket", [], .protocolError)
     }
+    return descriptor
   }
 
   /// When to ask next (CLOCK_BOOTTIME), nil for not until something happens.

@@ -1,4 +1,4 @@
-import Platform
+package import Platform
 package import Provisioning
 package import Subscribers
 import Wire
@@ -8,6 +8,8 @@ package struct Configuration: Sendable {
   package var limits = Limits()
   package var unreachableKinds = UnreachableKinds.default
   package var subscribers = Subscribers.Settings()
+  /// The programs that the keeper runs.
+  package var hooks = Hooks()
   /// Bytes of each of the two control rings and of each of the two error rings.
   package var controlRing = 128 * 1024
   package var errorRing = 384 * 1024
@@ -94,6 +96,13 @@ package struct Configuration: Sendable {
       namesReaders = true
       subscribers.triggerReaders.append(try accessRule(value))
     case "trigger-write": subscribers.triggerWriters.append(try accessRule(value))
+    case "connectivity": subscribers.connectivityManagers.append(AccessRule(try who(value)))
+    case "connect-interfaces": subscribers.connectivity.interfaces += try patterns(value)
+    case "connect-hook": hooks.connect = try hook(value, .connectHook)
+    case "idle-hook": hooks.idle = try hook(value, .idleHook)
+    case "break-hook": hooks.break = try hook(value, .breakHook)
+    case "hook-timeout": hooks.timeout = UInt64(try number(value, 1...3_600)) * 1_000_000_000
+    case "grace-time": subscribers.connectivity.graceTime = UInt64(try number(value, 0...3_600_000)) * 1_000_000
     case "socket-mode": subscribers.socketMode = try mode(value)
     case "socket-group": subscribers.socketGroup = UInt32(try number(value, 0...4_294_967_294))
     case "user": user = UInt32(try number(value, 0...4_294_967_294))
@@ -134,17 +143,7 @@ package struct Configuration: Sendable {
     let expected: StaticString =
       "any, user N or group N, and perhaps a colon and trigger types, as in 'user 108: 3, 100-199'"
     let parts = text.split(separator: UInt8(ascii: ":"), maxSplits: 1, omittingEmptySubsequences: false)
-    guard let whom = parts.first?.trimmed else { throw .value(expected) }
-    let who: AccessRule.Who
-    if case "any" = whom {
-      who = .anybody
-    } else if let user = identifier(whom, after: "user") {
-      who = .user(user)
-    } else if let group = identifier(whom, after: "group") {
-      who = .group(group)
-    } else {
-      throw .value(expected)
-    }
+    guard let who = parts.first.flatMap({ subject($0.trimmed) }) else { throw .value(expected) }
     if parts.count == 1 { return AccessRule(who) }
     var types: [ClosedRange<UInt16>] = []
     for word in parts[1].trimmed.words {
@@ -156,6 +155,33 @@ package struct Configuration: Sendable {
     }
     if types.isEmpty { throw .value(expected) }
     return AccessRule(who, TriggerTypes(types))
+  }
+
+  private func who(_ text: ArraySlice<UInt8>) throws(Reason) -> AccessRule.Who {
+    guard let who = subject(text) else { throw .value("any, user N or group N") }
+    return who
+  }
+
+  private func subject(_ text: ArraySlice<UInt8>) -> AccessRule.Who? {
+    if case "any" = text { return .anybody }
+    return identifier(text, after: "user").map { .user($0) } ?? identifier(text, after: "group").map { .group($0) }
+  }
+
+  private func patterns(_ text: ArraySlice<UInt8>) throws(Reason) -> [InterfacePattern] {
+    var patterns: [InterfacePattern] = []
+    for word in text.words {
+      guard let pattern = InterfacePattern(word.trimmed) else {
+        throw .value("names of interfaces, perhaps with * at the end, as in 'wlan0, wwan*'")
+      }
+      patterns.append(pattern)
+    }
+    return patterns
+  }
+
+  private mutating func hook(_ text: ArraySlice<UInt8>, _ kind: Errand.Kind) throws(Reason) -> [UInt8] {
+    guard text.first == UInt8(ascii: "/"), !text.contains(0) else { throw .value("the absolute path of a program") }
+    subscribers.connectivity.hooks.insert(kind)
+    return Array(text)
   }
 
   /// Of a user or group; the last number there is stands for none.

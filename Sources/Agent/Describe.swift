@@ -12,6 +12,9 @@ import Wire
         append("INTERFACE ", to: &text)
         text += link.name.bytes
         append(link.isUp ? link.hasCarrier ? " up" : " up, no carrier" : " down", to: &text)
+      case .interfaceGoingUp(let link):
+        append("INTERFACE_GOING_UP ", to: &text)
+        text += link.name.bytes
       case .interfaceGone(let link):
         append("NO_INTERFACE ", to: &text)
         text += link.name.bytes

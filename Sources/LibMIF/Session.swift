@@ -57,26 +57,6 @@ extension TriggerRecord {
   }
 }
 
-/// A point in time for waiting, of a C caller's milliseconds.
-private struct Deadline {
-  private let milliseconds: Int32
-  /// Nanoseconds of CLOCK_BOOTTIME.
-  let time: UInt64
-
-  init(_ milliseconds: Int32) {
-    self.milliseconds = milliseconds
-    time = milliseconds < 0 ? .max : Clock.bootTime() + UInt64(milliseconds) * 1_000_000
-  }
-
-  var hasPassed: Bool { milliseconds == 0 || time <= Clock.bootTime() }
-  /// What is left in milliseconds, rounded up; -1 for ever.
-  var rest: Int32 {
-    if milliseconds < 0 { return -1 }
-    let now = Clock.bootTime()
-    return now >= time ? 0 : Int32(clamping: (time - now + 999_999) / 1_000_000)
-  }
-}
-
 private func failing<R: ~Copyable>(_ body: () throws(TriggerFailure) -> R) throws(Errno) -> R {
   do throws(TriggerFailure) {
     return try uncancelled(body)
@@ -87,35 +67,10 @@ private func failing<R: ~Copyable>(_ body: () throws(TriggerFailure) -> R) throw
 
 // MARK: Opening
 
-/// The agent's socket in the directory that `options` name, else the environment, else the usual one.
-private func socketPath(_ options: UnsafePointer<trigger_options>?) -> [UInt8] {
-  let given = unsafe options?.pointee.runtime_dir ?? UnsafePointer(secure_getenv("MIFD_RUNTIME_DIR"))
-  var path: [UInt8] = []
-  if let given = unsafe given, unsafe given.pointee != 0 {
-    path = unsafe bytes(ofCString: given)
-  } else {
-    path.append("/run/mifd")
-  }
-  path.append("/trigger.sock")
-  return path
-}
-
-extension [UInt8] {
-  /// Without a String, whose code would be a good part of the library.
-  fileprivate mutating func append(_ text: StaticString) {
-    text.withUTF8Buffer { unsafe append(contentsOf: $0) }
-  }
-}
-
-/// TRIGGER_OPEN_... of the options. What this version does not know has to be 0, also behind what it knows.
+/// TRIGGER_OPEN_... of the options.
 private func flags(_ options: UnsafePointer<trigger_options>?) throws(Errno) -> UInt32 {
   guard let options = unsafe options else { return 0 }
-  let known = unsafe MemoryLayout<trigger_options>.size
-  let size = unsafe options.pointee.size
-  guard size >= known, size <= 4096 else { throw .invalidArgument }
-  for index in known..<size where unsafe UnsafeRawPointer(options).load(fromByteOffset: index, as: UInt8.self) != 0 {
-    throw Errno(rawValue: E2BIG)
-  }
+  try unsafe checkSize(of: options, options.pointee.size)
   let flags = unsafe options.pointee.flags
   guard flags & ~waitsForAgent == 0, unsafe options.pointee.reserved == 0 else { throw .invalidArgument }
   return flags
@@ -125,7 +80,7 @@ private var waitsForAgent: UInt32 { UInt32(bitPattern: TRIGGER_OPEN_WAIT) }
 
 private func open(_ options: UnsafePointer<trigger_options>?) throws(Errno) -> OpaquePointer {
   let flags = try unsafe flags(options)
-  let path = unsafe socketPath(options)
+  let path = unsafe socketPath(options?.pointee.runtime_dir, "/trigger.sock")
   let handle = UnsafeMutablePointer<Handle>.allocate(capacity: 1)
   do throws(SystemFailure) {
     let session = try uncancelled { () throws(SystemFailure) in

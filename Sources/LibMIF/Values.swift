@@ -52,10 +52,12 @@ extension TriggerAddress {
 }
 
 extension sockaddr_storage {
-  mutating func store(_ address: IPAddress, scope: UInt32) {
+  mutating func store(_ address: IPAddress, scope: UInt32) { store(SocketAddress(address, scope: scope)) }
+
+  mutating func store(_ address: SocketAddress) {
     unsafe withUnsafeMutableBytes(of: &self) {
       var writer = unsafe MessageWriter($0)
-      writer.put(SocketAddress(address, scope: scope), at: 0)
+      writer.put(address, at: 0)
     }
   }
 }

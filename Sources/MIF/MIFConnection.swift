@@ -78,6 +78,22 @@ public final class MIFConnection {
     throw .timedOut(path: channel.path)
   }
 
+  /// Has everybody told that an interface is going away, and takes it down after a grace time, rounded up to
+  /// milliseconds; nil: as long as the agent's configuration says. Returns at once; a second call can only shorten the
+  /// time. Refused with EPERM unless this user is root or one that the agent's configuration allows it.
+  public func takeDown(_ interface: Interface, after grace: Duration? = nil) throws(ClientError) {
+    let deadline = ContinuousClock.now + timeout
+    let milliseconds = grace.map { grace in
+      let (seconds, attoseconds) = grace.components
+      let rest = (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000
+      return UInt32(clamping: seconds.multipliedReportingOverflow(by: 1000).overflow ? .max : seconds * 1000 + rest)
+    }
+    let sequence = try send(.takeInterfaceDown(interface: interface.index, grace: milliseconds))
+    guard try answer(sequence, named: "TAKE_INTERFACE_DOWN", deadline: deadline) != nil else {
+      throw .timedOut(path: channel.path)
+    }
+  }
+
   /// Every counter of the agent, sorted by name.
   public func statistics() throws(ClientError) -> [Statistic] {
     var result: [Statistic] = []

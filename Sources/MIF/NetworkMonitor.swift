@@ -9,6 +9,10 @@ public enum NetworkEvent: Hashable, Sendable {
     case new
     case changed
     case gone
+    /// An interface that is about to be taken down.
+    case goingAway = "going away"
+    /// An interface that was set up and has no carrier yet.
+    case goingUp = "going up"
   }
 
   case interface(Change, Interface)

@@ -43,7 +43,9 @@ struct NetworkView {
     case .snapshotEnd: unanswered -= 1
     // ENOENT: what it asked about went away meanwhile, and its NO_* has come or comes.
     case .answer where MIFMessageType(rawValue: message.header.type)?.asksForItems == true: unanswered -= 1
-    case .answer, .configurationData, .noConfigurationData, .statistics, .other: break
+    case .answer, .configurationData, .noConfigurationData, .statistics, .nameTranslation, .nameTranslationEnded,
+      .connected, .notConnected, .other:
+      break
     }
     unanswered += requests.count
     if unanswered == 0, !isComplete {
@@ -91,6 +93,10 @@ struct NetworkView {
       newInterfaces.remove(interface.index)
       domains = domains.filter { $0.value.domain.interface != interface.index }
       events.append(.interface(.gone, interface))
+    case .interfaceGoingAway(let description):
+      if let interface = interfaces[description.identifier] { events.append(.interface(.goingAway, interface)) }
+    case .interfaceGoingUp(let description):
+      if let interface = interfaces[description.identifier] { events.append(.interface(.goingUp, interface)) }
     case .pvd(let description, let pvd):
       guard let interface = interfaces[description.identifier] else { return }
       let domain = ProvisioningDomain(pvd, on: interface.index)

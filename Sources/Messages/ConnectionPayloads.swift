@@ -42,6 +42,8 @@ package struct Failure: Hashable, Sendable {
     case icmpv6 = 3
     case resolver = 4
     case timeOut = 5
+    /// The other end: a TCP reset.
+    case peer = 6
   }
 
   /// A number of `<errno.h>`.
@@ -62,6 +64,8 @@ package struct Failure: Hashable, Sendable {
     self.resolverStatus = resolverStatus
   }
 
+  package init(_ error: ErrorNumber, from: From) { self.init(error: UInt16(error.rawValue), from: from) }
+
   package init(_ payload: Payload) throws(MessageRefusal) {
     let bytes = payload.bytes
     guard bytes.byteCount == Failure.size, let from = From(rawValue: bytes.u8(6)) else { throw .payloadMalformed }
@@ -78,6 +82,17 @@ package struct Transaction: Hashable, Sendable {
   package init(_ payload: Payload) throws(MessageRefusal) {
     guard payload.bytes.byteCount == 8 else { throw .payloadMalformed }
     self.init(identifier: payload.bytes.u32(4))
+  }
+}
+
+/// TIME, 8 bytes: how long the agent waits before it acts, milliseconds.
+package struct GraceTime: Hashable, Sendable {
+  package var milliseconds: UInt32
+  package init(milliseconds: UInt32) { self.milliseconds = milliseconds }
+
+  package init(_ payload: Payload) throws(MessageRefusal) {
+    guard payload.bytes.byteCount == 8 else { throw .payloadMalformed }
+    self.init(milliseconds: payload.bytes.u32(4))
   }
 }
 
@@ -117,6 +132,11 @@ extension MessageWriter {
   package mutating func transaction(_ transaction: Transaction) throws(MessageOverflow) {
     let offset = try payload(MIFPayloadType.transaction, size: 8)
     put(transaction.identifier, at: offset + 4)
+  }
+
+  package mutating func time(_ time: GraceTime) throws(MessageOverflow) {
+    let offset = try payload(MIFPayloadType.time, size: 8)
+    put(time.milliseconds, at: offset + 4)
   }
 
   /// A name past 255 bytes is cut.

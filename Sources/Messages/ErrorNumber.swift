@@ -15,6 +15,8 @@ package struct ErrorNumber: RawRepresentable, Hashable, Sendable, Error {
   package static let protocolNotSupported = ErrorNumber(rawValue: 93)  // EPROTONOSUPPORT
   package static let operationNotSupported = ErrorNumber(rawValue: 95)  // EOPNOTSUPP
   package static let addressFamilyNotSupported = ErrorNumber(rawValue: 97)  // EAFNOSUPPORT
+  package static let addressNotAvailable = ErrorNumber(rawValue: 99)  // EADDRNOTAVAIL
+  package static let networkDown = ErrorNumber(rawValue: 100)  // ENETDOWN
   package static let connectionReset = ErrorNumber(rawValue: 104)  // ECONNRESET
 }
 

@@ -25,6 +25,8 @@ package enum MIFAnnouncement: Hashable, Sendable {
   case noElement(pvd: UInt32, ElementType)
   case address(pvd: UInt32, AnnouncedAddress)
   case noAddress(pvd: UInt32, AnnouncedAddress)
+  case interfaceGoingAway(InterfaceDescription)
+  case interfaceGoingUp(InterfaceDescription)
 
   package var type: MIFMessageType {
     switch self {
@@ -36,6 +38,8 @@ package enum MIFAnnouncement: Hashable, Sendable {
     case .noElement: .noConfigurationElementAnnouncement
     case .address: .addressAnnouncement
     case .noAddress: .noAddressAnnouncement
+    case .interfaceGoingAway: .interfaceGoingAway
+    case .interfaceGoingUp: .interfaceGoingUp
     }
   }
 }
@@ -49,7 +53,9 @@ extension MessageWriter {
     try begin(
       type: announcement.type.rawValue, flags: mark.flags.rawValue, sequence: mark.sequence, pid: mark.pid)
     switch announcement {
-    case .interface(let interface), .noInterface(let interface): try self.interface(interface)
+    case .interface(let interface), .noInterface(let interface), .interfaceGoingAway(let interface),
+      .interfaceGoingUp(let interface):
+      try self.interface(interface)
     case .pvd(let interface, let pvd), .noPvD(let interface, let pvd):
       try self.interface(interface)
       try self.pvd(pvd)
@@ -73,6 +79,38 @@ extension MessageWriter {
   @discardableResult
   package mutating func overrun(sequence: UInt32) throws(MessageOverflow) -> Int {
     try header(type: MIFMessageType.overrun.rawValue, sequence: sequence, pid: 0)
+  }
+
+  /// NAME_TRANSLATION: one address that the name stands for; lifetimes are the record's TTL.
+  @discardableResult
+  package mutating func nameTranslation(
+    to request: FrameHeader, _ transaction: Transaction, _ address: AnnouncedAddress
+  ) throws(MessageOverflow) -> Int {
+    try begin(type: MIFMessageType.nameTranslation.rawValue, sequence: request.sequence, pid: request.pid)
+    try self.transaction(transaction)
+    try announcedAddress(address)
+    return finish()
+  }
+
+  /// NAME_TRANSLATION_ENDED and NOT_CONNECTED: the last message of a translation or a connection.
+  @discardableResult
+  package mutating func ended(
+    _ type: MIFMessageType, to request: FrameHeader, _ transaction: Transaction, _ failure: Failure
+  ) throws(MessageOverflow) -> Int {
+    try begin(type: type.rawValue, sequence: request.sequence, pid: request.pid)
+    try self.transaction(transaction)
+    try self.failure(failure)
+    return finish()
+  }
+
+  /// CONNECTED, beside which the socket goes by SCM_RIGHTS.
+  @discardableResult
+  package mutating func connected(
+    to request: FrameHeader, _ transaction: Transaction
+  ) throws(MessageOverflow) -> Int {
+    try begin(type: MIFMessageType.connected.rawValue, sequence: request.sequence, pid: request.pid)
+    try self.transaction(transaction)
+    return finish()
   }
 
   /// Begins CONFIG_DATA; `data` adds each item, `finish` ends it.
@@ -110,6 +148,13 @@ package struct MIFMessage: Hashable, Sendable {
     case statistics([Counter])
     case snapshotEnd
     case overrun
+    /// One of the addresses that a name stands for.
+    case nameTranslation(Transaction, AnnouncedAddress)
+    /// The last message of a translation; its failure's `from` is `nothing` where nothing failed.
+    case nameTranslationEnded(Transaction, Failure)
+    /// The connected socket came beside it (SCM_RIGHTS).
+    case connected(Transaction)
+    case notConnected(Transaction, Failure)
     /// The answer to a request without items of its own, and every error: `header.type` and `header.error` tell.
     case answer
     /// A message of a type that this client does not know, or does not use.
@@ -158,8 +203,15 @@ package struct MIFMessage: Hashable, Sendable {
       .stopAnnouncingAddresses, .getConfigurationData, .getStatistics, .stopTranslatingName, .connectToPvD,
       .wantsToConnect, .connectionIdle, .connectionCanBeBroken, .takeInterfaceDown:
       content = .answer
-    case .translateName, .nameTranslation, .connectToAddress, .connectToAddressFromAddress, .connected, .notConnected,
-      .interfaceGoingAway, .interfaceGoingUp, .nameTranslationEnded, .explain, .explanation:
+    case .interfaceGoingAway: content = .announcement(.interfaceGoingAway(try payloads.needInterface()))
+    case .interfaceGoingUp: content = .announcement(.interfaceGoingUp(try payloads.needInterface()))
+    case .nameTranslation:
+      content = .nameTranslation(try payloads.needTransaction(), try payloads.needAddress())
+    case .nameTranslationEnded:
+      content = .nameTranslationEnded(try payloads.needTransaction(), try payloads.needFailure())
+    case .connected: content = .connected(try payloads.needTransaction())
+    case .notConnected: content = .notConnected(try payloads.needTransaction(), try payloads.needFailure())
+    case .translateName, .connectToAddress, .connectToAddressFromAddress, .explain, .explanation:
       content = .other
     }
   }
@@ -171,6 +223,8 @@ private struct MIFMessagePayloads {
   var pvd: PvDDescription?
   var element: ElementReference?
   var address: AnnouncedAddress?
+  var transaction: Transaction?
+  var failure: Failure?
   var items: [ConfigurationItem] = []
   var counters: [Counter] = []
 
@@ -190,6 +244,12 @@ private struct MIFMessagePayloads {
       case MIFPayloadType.address:
         guard address == nil else { throw .payloadRepeated }
         address = try AnnouncedAddress(payload)
+      case MIFPayloadType.transaction:
+        guard transaction == nil else { throw .payloadRepeated }
+        transaction = try Transaction(payload)
+      case MIFPayloadType.failure:
+        guard failure == nil else { throw .payloadRepeated }
+        failure = try Failure(payload)
       case MIFPayloadType.data:
         if let item = try ConfigurationItem(payload) { items.append(item) }
       case MIFPayloadType.counter: counters.append(try Counter(payload))
@@ -213,6 +273,14 @@ private struct MIFMessagePayloads {
   func needElementType() throws(MessageRefusal) -> ElementType {
     guard let type = ElementType(rawValue: try needElement().type) else { throw .payloadMalformed }
     return type
+  }
+  func needTransaction() throws(MessageRefusal) -> Transaction {
+    guard let transaction else { throw .payloadMissing }
+    return transaction
+  }
+  func needFailure() throws(MessageRefusal) -> Failure {
+    guard let failure else { throw .payloadMissing }
+    return failure
   }
   func needAddress() throws(MessageRefusal) -> AnnouncedAddress {
     guard let address else { throw .payloadMissing }

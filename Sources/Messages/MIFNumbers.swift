@@ -55,6 +55,7 @@ package enum MIFPayloadType {
   package static let endpoint: UInt16 = 8
   package static let failure: UInt16 = 9
   package static let counter: UInt16 = 10
+  package static let time: UInt16 = 11
 }
 
 /// The header's flags byte in messages of the agent on the MIF API's socket.

@@ -113,6 +113,18 @@ package struct AnnouncedAddress: Hashable, Sendable {
   }
 }
 
+extension SourceCandidate {
+  /// An announced address as a source; what the next hop advertised isn't announced (rule 5.5). nil while it can't be
+  /// one: duplicate address detection is not done, or found another holder.
+  package init?(_ announced: AnnouncedAddress) {
+    if announced.flags.contains(.tentative) || announced.flags.contains(.duplicate) { return nil }
+    self.init(
+      IPPrefix(announced.address, announced.prefixLength),
+      isDeprecated: announced.flags.contains(.deprecated) || announced.preferredLifetime == 0,
+      isTemporary: announced.flags.contains(.temporary), isSecondary: announced.flags.contains(.secondary))
+  }
+}
+
 /// COUNTER: 16 bytes and the name.
 package struct Counter: Hashable, Sendable {
   /// ASCII.

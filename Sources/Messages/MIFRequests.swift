@@ -1,5 +1,5 @@
 /// A request of the MIF API that this version serves, checked as docs/protocol.md has it. Others are refused with
-/// `messageType`.
+/// `messageType`. A PvD of 0 is the one that the subscriber selected by CONNECT_TO_PVD.
 package enum MIFRequest: Hashable, Sendable {
   case announceInterfaces
   case stopAnnouncingInterfaces
@@ -11,6 +11,16 @@ package enum MIFRequest: Hashable, Sendable {
   case stopAnnouncingAddresses(pvd: UInt32)
   case getConfigurationData(pvd: UInt32, ElementReference)
   case getStatistics
+  case translateName(pvd: UInt32, Transaction, NodeName)
+  case stopTranslatingName(Transaction)
+  case connectToPvD(UInt32)
+  /// CONNECT_TO_ADDRESS, and with a source CONNECT_TO_ADDRESS_FROM_ADDRESS.
+  case connect(pvd: UInt32, Transaction, to: Endpoint, from: Endpoint?)
+  case wantsToConnect
+  case connectionIdle(pvd: UInt32)
+  case connectionCanBeBroken(pvd: UInt32)
+  /// The grace time is in milliseconds; without one it is as the agent's configuration says.
+  case takeInterfaceDown(interface: UInt32, grace: UInt32?)
 
   /// Decodes a whole datagram. Its answer's header comes from `FrameHeader(asMuchAsThereIs:)`, also after a refusal.
   package init(_ bytes: RawSpan) throws(MessageRefusal) {
@@ -29,6 +39,23 @@ package enum MIFRequest: Hashable, Sendable {
     case .getConfigurationData:
       self = .getConfigurationData(pvd: try payloads.needPvD(), try payloads.needElement())
     case .getStatistics: self = .getStatistics
+    case .translateName:
+      self = .translateName(pvd: try payloads.needPvD(), try payloads.needTransaction(), try payloads.needName())
+    case .stopTranslatingName: self = .stopTranslatingName(try payloads.needTransaction())
+    case .connectToPvD: self = .connectToPvD(try payloads.needPvD())
+    case .connectToAddress:
+      self = .connect(
+        pvd: try payloads.needPvD(), try payloads.needTransaction(), to: try payloads.needDestination(), from: nil)
+    case .connectToAddressFromAddress:
+      let destination = try payloads.needDestination()
+      guard let source = payloads.source else { throw .payloadMissing }
+      guard source.transport == destination.transport else { throw .payloadMalformed }
+      self = .connect(pvd: try payloads.needPvD(), try payloads.needTransaction(), to: destination, from: source)
+    case .wantsToConnect: self = .wantsToConnect
+    case .connectionIdle: self = .connectionIdle(pvd: try payloads.needPvD())
+    case .connectionCanBeBroken: self = .connectionCanBeBroken(pvd: try payloads.needPvD())
+    case .takeInterfaceDown:
+      self = .takeInterfaceDown(interface: try payloads.needInterface(), grace: payloads.time)
     default: throw .messageType
     }
   }
@@ -37,7 +64,9 @@ package enum MIFRequest: Hashable, Sendable {
     switch MIFMessageType(rawValue: type) {
     case .announceInterfaces, .stopAnnouncingInterfaces, .announcePvDs, .stopAnnouncingPvDs,
       .announceConfigurationElements, .stopAnnouncingConfigurationElements, .announceAddresses,
-      .stopAnnouncingAddresses, .getConfigurationData, .getStatistics:
+      .stopAnnouncingAddresses, .getConfigurationData, .getStatistics, .translateName, .stopTranslatingName,
+      .connectToPvD, .connectToAddress, .connectToAddressFromAddress, .wantsToConnect, .connectionIdle,
+      .connectionCanBeBroken, .takeInterfaceDown:
       true
     default: false
     }
@@ -49,6 +78,11 @@ private struct MIFRequestPayloads {
   var interface: UInt32?
   var pvd: UInt32?
   var element: ElementReference?
+  var transaction: Transaction?
+  var name: NodeName?
+  var destination: Endpoint?
+  var source: Endpoint?
+  var time: UInt32?
 
   init(_ frame: Frame) throws(MessageRefusal) {
     var payloads = frame.payloads
@@ -63,11 +97,45 @@ private struct MIFRequestPayloads {
       case MIFPayloadType.element:
         guard element == nil else { throw .payloadRepeated }
         element = try ElementReference(payload)
+      case MIFPayloadType.transaction:
+        guard transaction == nil else { throw .payloadRepeated }
+        transaction = try Transaction(payload)
+      case MIFPayloadType.name:
+        guard name == nil else { throw .payloadRepeated }
+        name = try NodeName(payload)
+      case MIFPayloadType.endpoint: try take(try Endpoint(payload))
+      case MIFPayloadType.time:
+        guard time == nil else { throw .payloadRepeated }
+        time = try GraceTime(payload).milliseconds
       default: continue
       }
     }
   }
 
+  private mutating func take(_ endpoint: Endpoint) throws(MessageRefusal) {
+    switch endpoint.role {
+    case .destination:
+      guard destination == nil else { throw .payloadRepeated }
+      destination = endpoint
+    case .source:
+      guard source == nil else { throw .payloadRepeated }
+      source = endpoint
+    }
+  }
+
+  func needTransaction() throws(MessageRefusal) -> Transaction {
+    guard let transaction else { throw .payloadMissing }
+    return transaction
+  }
+  func needName() throws(MessageRefusal) -> NodeName {
+    guard let name else { throw .payloadMissing }
+    guard !name.bytes.isEmpty else { throw .payloadMalformed }
+    return name
+  }
+  func needDestination() throws(MessageRefusal) -> Endpoint {
+    guard let destination else { throw .payloadMissing }
+    return destination
+  }
   func needInterface() throws(MessageRefusal) -> UInt32 {
     guard let interface else { throw .payloadMissing }
     return interface
@@ -115,6 +183,35 @@ extension MessageWriter {
       try pvd(identifier)
       try element(reference)
     case .getStatistics: try begin(type: type(.getStatistics), sequence: sequence, pid: pid)
+    case .translateName(let identifier, let transaction, let name):
+      try begin(type: type(.translateName), sequence: sequence, pid: pid)
+      try pvd(identifier)
+      try self.name(name)
+      try self.transaction(transaction)
+    case .stopTranslatingName(let transaction):
+      try begin(type: type(.stopTranslatingName), sequence: sequence, pid: pid)
+      try self.transaction(transaction)
+    case .connectToPvD(let identifier):
+      try begin(type: type(.connectToPvD), sequence: sequence, pid: pid)
+      try pvd(identifier)
+    case .connect(let identifier, let transaction, let destination, let source):
+      let message = source == nil ? MIFMessageType.connectToAddress : .connectToAddressFromAddress
+      try begin(type: type(message), sequence: sequence, pid: pid)
+      try pvd(identifier)
+      try self.transaction(transaction)
+      try endpoint(destination)
+      if let source { try endpoint(source) }
+    case .wantsToConnect: try begin(type: type(.wantsToConnect), sequence: sequence, pid: pid)
+    case .connectionIdle(let identifier):
+      try begin(type: type(.connectionIdle), sequence: sequence, pid: pid)
+      try pvd(identifier)
+    case .connectionCanBeBroken(let identifier):
+      try begin(type: type(.connectionCanBeBroken), sequence: sequence, pid: pid)
+      try pvd(identifier)
+    case .takeInterfaceDown(let identifier, let grace):
+      try begin(type: type(.takeInterfaceDown), sequence: sequence, pid: pid)
+      try interface(InterfaceDescription(identifier: identifier))
+      if let grace { try time(GraceTime(milliseconds: grace)) }
     }
     return finish()
   }

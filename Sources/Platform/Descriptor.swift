@@ -4,13 +4,20 @@ import CLinux
 @usableFromInline
 package struct Descriptor: ~Copyable {
   /// What the kernel calls it. Valid as long as this value lives: don't keep it.
-  @usableFromInline package let number: Int32
+  @usableFromInline package private(set) var number: Int32
 
   /// Takes over a descriptor that nobody else closes.
   package init(taking number: Int32) { self.number = number }
 
   // Embedded Swift wants to see a noncopyable value's deinit in whichever module holds one: hence inlinable.
-  @inlinable deinit { closeDescriptor(number) }
+  @inlinable deinit { if number >= 0 { closeDescriptor(number) } }
+
+  /// Gives it away: whoever takes the number closes it.
+  package consuming func release() -> Int32 {
+    let number = number
+    self.number = -1
+    return number
+  }
 
   /// setsockopt(2) with an integer.
   package func setOption(level: Int32, _ name: Int32, _ value: Int32) throws(Errno) {
@@ -40,6 +47,13 @@ package struct Descriptor: ~Copyable {
     _ = try valueOrErrno { unsafe fstat(number, &status) }
     return UInt64(status.st_ino)
   }
+}
+
+/// A descriptor that waits to be passed on, or to be taken over, in a queue: closed when nothing holds it any more.
+package final class PassedDescriptor {
+  package let descriptor: Descriptor
+
+  package init(_ descriptor: consuming Descriptor) { self.descriptor = descriptor }
 }
 
 /// close(2); not repeated on EINTR: Linux has freed the number by then.

@@ -23,6 +23,10 @@ package struct Errno: RawRepresentable, Error, Hashable, Sendable {
   package static var noDevice: Errno { Errno(rawValue: ENODEV) }
   package static var networkDown: Errno { Errno(rawValue: ENETDOWN) }
   package static var protocolError: Errno { Errno(rawValue: EPROTO) }
+  package static var addressFamilyNotSupported: Errno { Errno(rawValue: EAFNOSUPPORT) }
+  package static var addressNotAvailable: Errno { Errno(rawValue: EADDRNOTAVAIL) }
+  package static var networkUnreachable: Errno { Errno(rawValue: ENETUNREACH) }
+  package static var timedOut: Errno { Errno(rawValue: ETIMEDOUT) }
   package static var tooManyOpenFiles: Errno { Errno(rawValue: EMFILE) }
 
   /// `strerrordesc_np(3)`: English and without the locale tables that `strerror(3)` would link.

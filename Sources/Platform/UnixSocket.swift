@@ -161,12 +161,27 @@ package struct Connection: ~Copyable {
 
   /// send(2), MSG_DONTWAIT | MSG_NOSIGNAL: the whole message or nothing.
   package func send(_ message: RawSpan) -> Sent {
-    do throws(Errno) {
-      _ = try valueOrErrno {
-        unsafe message.withUnsafeBytes {
-          unsafe CLinux.send(descriptor.number, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT | MSG_NOSIGNAL))
-        }
+    Connection.sent {
+      unsafe message.withUnsafeBytes {
+        unsafe CLinux.send(descriptor.number, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT | MSG_NOSIGNAL))
       }
+    }
+  }
+
+  /// sendmsg(2) with a copy of `passed` beside the message (SCM_RIGHTS): both or neither. The message is not empty,
+  /// or it couldn't be told from the end. ETOOMANYREFS: peers have left too many descriptors unread.
+  package func send(_ message: RawSpan, passing passed: borrowing Descriptor) -> Sent {
+    let number = passed.number
+    return Connection.sent {
+      unsafe message.withUnsafeBytes {
+        unsafe clinux_send_descriptor(descriptor.number, $0.baseAddress, $0.count, number, Int32(MSG_DONTWAIT))
+      }
+    }
+  }
+
+  private static func sent(_ call: () -> Int) -> Sent {
+    do throws(Errno) {
+      _ = try valueOrErrno(call)
       return .sent
     } catch {
       switch error {
@@ -179,14 +194,36 @@ package struct Connection: ~Copyable {
   }
 
   /// recv(2), MSG_DONTWAIT | MSG_TRUNC: one message, with its true length even where that is more than `buffer`.
+  /// Descriptors that come beside it the kernel closes.
   package func receive(into buffer: inout MutableRawSpan) -> Received {
+    received {
+      unsafe buffer.withUnsafeMutableBytes {
+        unsafe recv(descriptor.number, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT | MSG_TRUNC))
+      }
+    }
+  }
+
+  /// recvmsg(2): the same, and the descriptor that came beside the message (SCM_RIGHTS), closed on exec. nil if none
+  /// came, or this process may open no more. Of several it is the first; those after it, and that of a message
+  /// which was cut, are closed. What `passed` held before is closed as well.
+  package func receive(into buffer: inout MutableRawSpan, descriptor passed: inout Descriptor?) -> Received {
+    passed = nil
+    var number: Int32 = -1
+    let received = received {
+      unsafe buffer.withUnsafeMutableBytes {
+        unsafe clinux_receive_descriptor(
+          descriptor.number, $0.baseAddress, $0.count, &number, Int32(MSG_DONTWAIT | MSG_TRUNC))
+      }
+    }
+    if number >= 0 { passed = Descriptor(taking: number) }
+    if case .message(let length) = received, length > buffer.byteCount { passed = nil }
+    return received
+  }
+
+  private func received(_ call: () -> Int) -> Received {
     let length: Int
     do throws(Errno) {
-      length = try valueOrErrno {
-        unsafe buffer.withUnsafeMutableBytes {
-          unsafe recv(descriptor.number, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT | MSG_TRUNC))
-        }
-      }
+      length = try valueOrErrno(call)
     } catch {
       return error == .wouldBlock ? .nothing : .failed(error)
     }
@@ -194,6 +231,9 @@ package struct Connection: ~Copyable {
     // 0 is an empty message, which is the peer's right, or the end.
     return hasHungUp ? .closed : .message(length: 0)
   }
+
+  /// shutdown(2), both ways: from now on it is readable, and there is only the end to be read.
+  package func shutDown() { _ = shutdown(descriptor.number, Int32(SHUT_RDWR)) }
 
   /// poll(2), POLLRDHUP.
   private var hasHungUp: Bool {

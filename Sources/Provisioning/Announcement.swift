@@ -6,6 +6,8 @@ package import Wire
 package enum Announcement: Sendable {
   /// A link exists, or its name or flags changed.
   case interface(Link)
+  /// A link became administratively up and is not running yet; its `interface` has been told.
+  case interfaceGoingUp(Link)
   case interfaceGone(Link)
   case pvd(ProvisioningDomain)
   /// Its addresses and elements have been taken back before.

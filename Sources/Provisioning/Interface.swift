@@ -55,18 +55,23 @@ struct Interface: Sendable {
   /// is no path: no carrier, no usable address, or no default router that answers.
   func source(_ family: Family) -> IPPrefix? {
     guard link.isUp, link.hasCarrier else { return nil }
-    var best: DefaultRoute?
-    for route in routes where route.family == family {
-      if let gateway = route.gateway, failedGateways.contains(gateway) { continue }
-      if best == nil || route.metric < best!.metric { best = route }
-    }
-    guard let route = best else { return nil }
+    guard let route = nextHop(family) else { return nil }
     var chosen: (rank: Int, prefix: IPPrefix)?
     for candidate in addresses where candidate.ip.family == family && candidate.isUsable && !candidate.ip.isLinkLocal {
       let rank = rank(candidate, towards: route)
       if chosen == nil || rank > chosen!.rank { chosen = (rank, candidate.address.prefix) }
     }
     return chosen?.prefix
+  }
+
+  /// The default route that the kernel takes, of those whose gateway answers.
+  func nextHop(_ family: Family) -> DefaultRoute? {
+    var best: DefaultRoute?
+    for route in routes where route.family == family {
+      if let gateway = route.gateway, failedGateways.contains(gateway) { continue }
+      if best == nil || route.metric < best!.metric { best = route }
+    }
+    return best
   }
 
   /// RFC 6724 section 5 as far as it can tell the addresses of one interface apart without a destination: the

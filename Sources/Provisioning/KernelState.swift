@@ -52,6 +52,7 @@ extension NetworkState {
     if old.name != link.name || old.isUp != link.isUp || old.hasCarrier != link.hasCarrier {
       announcements.append(.interface(link))
     }
+    if link.isUp && !link.hasCarrier && !old.isUp { announcements.append(.interfaceGoingUp(link)) }
     if old.name != link.name { rename(place, moment) }
     var hasLostRoutes = false
     if !link.isUp {
@@ -88,6 +89,7 @@ extension NetworkState {
     places[link.index] = interfaces.count
     interfaces.append(Interface(link: link))
     announcements.append(.interface(link))
+    if link.isUp && !link.hasCarrier { announcements.append(.interfaceGoingUp(link)) }
     let trigger = addTrigger(.interfaceAdded, Trigger.Addresses(), origin(link, .kernel, moment))
     interfaces[interfaces.count - 1].existence = trigger
     for family in Family.allCases {

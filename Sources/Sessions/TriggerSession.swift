@@ -457,10 +457,10 @@ extension FrameHeader {
 }
 
 /// getpid(2), asked each time: a child of fork(2) has another one.
-private var ownProcess: UInt32 { UInt32(bitPattern: getpid()) }
+var ownProcess: UInt32 { UInt32(bitPattern: getpid()) }
 
 extension Errno {
-  fileprivate var isPeerGone: Bool { rawValue == EPIPE || rawValue == ECONNRESET || rawValue == ENOTCONN }
+  var isPeerGone: Bool { rawValue == EPIPE || rawValue == ECONNRESET || rawValue == ENOTCONN }
   /// Nobody listens on that path.
   fileprivate var meansNoAgent: Bool {
     rawValue == ENOENT || rawValue == ECONNREFUSED || rawValue == ENOTDIR || rawValue == EAGAIN
@@ -470,23 +470,34 @@ extension Errno {
 /// First in, first out, without moving what waits at each step.
 struct Queue<Element> {
   private var elements: [Element] = []
-  private var first = 0
+  private var start = 0
 
-  var count: Int { elements.count - first }
+  var count: Int { elements.count - start }
   var isEmpty: Bool { count == 0 }
+
+  /// What `popFirst` would give.
+  var first: Element? { start < elements.count ? elements[start] : nil }
 
   mutating func append(_ element: Element) { elements.append(element) }
 
+  func contains(_ isWanted: (Element) -> Bool) -> Bool { elements[start...].contains(where: isWanted) }
+
+  mutating func removeAll(_ isUnwanted: (Element) -> Bool) {
+    elements.removeFirst(start)
+    start = 0
+    elements.removeAll(where: isUnwanted)
+  }
+
   mutating func popFirst() -> Element? {
-    guard first < elements.count else { return nil }
-    let element = elements[first]
-    first += 1
-    if first == elements.count {
-      elements.removeAll(keepingCapacity: first <= 64)
-      first = 0
-    } else if first >= 64, first > elements.count / 2 {
-      elements.removeFirst(first)
-      first = 0
+    guard start < elements.count else { return nil }
+    let element = elements[start]
+    start += 1
+    if start == elements.count {
+      elements.removeAll(keepingCapacity: start <= 64)
+      start = 0
+    } else if start >= 64, start > elements.count / 2 {
+      elements.removeFirst(start)
+      start = 0
     }
     return element
   }

@@ -23,7 +23,7 @@ package struct TriggerTypes: Equatable, Sendable {
   func union(_ other: TriggerTypes) -> TriggerTypes { TriggerTypes(ranges + other.ranges) }
 }
 
-/// One line of the configuration on who may read or write which trigger types.
+/// One line of the configuration on who may read or write which trigger types, or manage connectivity.
 package struct AccessRule: Equatable, Sendable {
   package enum Who: Equatable, Sendable {
     case anybody
@@ -49,10 +49,12 @@ package struct AccessRule: Equatable, Sendable {
   }
 }
 
-/// What one process may do in the Trigger Database; settled when it connects, by who it was then.
+/// What one process may do; settled when it connects, by who it was then.
 struct Access {
   let reads: TriggerTypes
   let writes: TriggerTypes
+  /// Whether it may have interfaces set up and down, and vote on them.
+  let managesConnectivity: Bool
 
   init(_ peer: PeerCredentials, groups: [UInt32], _ settings: Subscribers.Settings) {
     func types(_ rules: [AccessRule]) -> TriggerTypes {
@@ -61,6 +63,7 @@ struct Access {
     }
     reads = types(settings.triggerReaders)
     writes = types(settings.triggerWriters)
+    managesConnectivity = peer.uid == 0 || settings.connectivityManagers.contains { $0.applies(to: peer, groups) }
   }
 }
 

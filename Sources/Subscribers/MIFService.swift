@@ -1,3 +1,4 @@
+import Connecting
 import Messages
 import Platform
 import Provisioning
@@ -7,7 +8,7 @@ import Wire
 extension Subscribers {
   mutating func serveMIF(
     _ bytes: RawSpan, from subscriber: Subscriber, _ state: NetworkState, _ moment: Moment,
-    statistics: (_ body: (StaticString, UInt64) -> Void) -> Void
+    _ poller: borrowing Poller, statistics: (_ body: (StaticString, UInt64) -> Void) -> Void
   ) {
     count(.mifRequests)
     let header = FrameHeader(asMuchAsThereIs: bytes)
@@ -42,30 +43,50 @@ extension Subscribers {
       acknowledge(header, subscriber)
 
     case .announceElements(let pvd):
-      guard let domain = state.domain(pvd) else { return fail(subscriber, header, .noSuchEntry) }
-      subscriber.elementsOf.insert(pvd)
-      for type in domain.elementTypes { announce(.element(pvd: pvd, type), mark, to: subscriber) }
+      guard let domain = domain(pvd, subscriber, state) else { return fail(subscriber, header, .noSuchEntry) }
+      subscriber.elementsOf.insert(domain.id)
+      for type in domain.elementTypes { announce(.element(pvd: domain.id, type), mark, to: subscriber) }
       end(header, subscriber)
     case .stopAnnouncingElements(let pvd):
+      let pvd = subscriber.meaning(pvd)
       subscriber.elementsOf.removeAll { $0 == pvd }
       acknowledge(header, subscriber)
 
     case .announceAddresses(let pvd):
-      guard let domain = state.domain(pvd) else { return fail(subscriber, header, .noSuchEntry) }
-      subscriber.addressesOf.insert(pvd)
+      guard let domain = domain(pvd, subscriber, state) else { return fail(subscriber, header, .noSuchEntry) }
+      subscriber.addressesOf.insert(domain.id)
       for address in domain.addresses {
-        announce(.address(pvd: pvd, AnnouncedAddress(address.remaining(at: moment.instant))), mark, to: subscriber)
+        announce(
+          .address(pvd: domain.id, AnnouncedAddress(address.remaining(at: moment.instant))), mark, to: subscriber)
       }
       end(header, subscriber)
     case .stopAnnouncingAddresses(let pvd):
+      let pvd = subscriber.meaning(pvd)
       subscriber.addressesOf.removeAll { $0 == pvd }
       acknowledge(header, subscriber)
 
     case .getConfigurationData(let pvd, let reference):
       answerConfigurationData(pvd, reference, header, subscriber, state, moment)
+
+    case .translateName, .stopTranslatingName: fail(subscriber, header, .operationNotSupported)
+    case .connectToPvD(let pvd):
+      guard pvd == 0 || state.domain(pvd) != nil else { return fail(subscriber, header, .noSuchEntry) }
+      subscriber.selectedDomain = pvd
+      acknowledge(header, subscriber)
+    case .connect(let pvd, let transaction, let destination, let source):
+      guard let domain = domain(pvd, subscriber, state) else { return fail(subscriber, header, .noSuchEntry) }
+      connect(transaction, to: destination, from: source, in: domain, header, subscriber, state, moment, poller)
+    case .wantsToConnect, .connectionIdle, .connectionCanBeBroken, .takeInterfaceDown:
+      manageConnectivity(request, header, subscriber, state, at: moment.instant.nanoseconds)
+
     case .getStatistics:
       answerStatistics(header, subscriber, state, statistics: statistics)
     }
+  }
+
+  /// The PvD that a request names; 0 is the one that this subscriber selected (3.2.7.21).
+  func domain(_ pvd: UInt32, _ subscriber: Subscriber, _ state: NetworkState) -> ProvisioningDomain? {
+    state.domain(subscriber.meaning(pvd))
   }
 
   private mutating func announce(_ announcement: MIFAnnouncement, _ mark: MIFMark, to subscriber: Subscriber) {
@@ -78,7 +99,7 @@ extension Subscribers {
     answer(request, to: subscriber) { writer throws(MessageOverflow) in try writer.snapshotEnd(of: request) }
   }
 
-  private mutating func acknowledge(_ request: FrameHeader, _ subscriber: Subscriber) {
+  mutating func acknowledge(_ request: FrameHeader, _ subscriber: Subscriber) {
     answer(request, to: subscriber) { writer throws(MessageOverflow) in try writer.answer(to: request) }
   }
 
@@ -86,7 +107,8 @@ extension Subscribers {
     _ pvd: UInt32, _ reference: ElementReference, _ request: FrameHeader, _ subscriber: Subscriber,
     _ state: NetworkState, _ moment: Moment
   ) {
-    guard let domain = state.domain(pvd) else { return fail(subscriber, request, .noSuchEntry) }
+    guard let domain = domain(pvd, subscriber, state) else { return fail(subscriber, request, .noSuchEntry) }
+    let pvd = domain.id
     var items: [ConfigurationItem] = []
     if let element = ElementType(rawValue: reference.type) {
       state.forEachItem(reference.identifier, of: element, in: domain, at: moment.instant) { items.append($0) }
@@ -131,6 +153,8 @@ extension Subscribers {
     switch announcement {
     case .interface(let link):
       tell(.interface(InterfaceDescription(link))) { $0.wantsInterfaces }
+    case .interfaceGoingUp(let link):
+      tell(.interfaceGoingUp(InterfaceDescription(link))) { $0.wantsInterfaces }
     case .interfaceGone(let link):
       tell(.noInterface(InterfaceDescription(link))) { $0.wantsInterfaces }
       for subscriber in mif { subscriber.domainsOf.removeAll { $0 == link.index } }
@@ -139,12 +163,15 @@ extension Subscribers {
         $0.domainsOf.contains(domain.interface)
       }
     case .pvdGone(let domain):
+      // Nothing about a PvD comes after this.
+      abandon(domain.id)
       tell(.noPvD(interface: describe(domain.interface, state), PvDDescription(domain))) {
         $0.domainsOf.contains(domain.interface)
       }
       for subscriber in mif {
         subscriber.elementsOf.removeAll { $0 == domain.id }
         subscriber.addressesOf.removeAll { $0 == domain.id }
+        if subscriber.selectedDomain == domain.id { subscriber.selectedDomain = 0 }
       }
     case .element(let pvd, let type):
       tell(.element(pvd: pvd, type)) { $0.elementsOf.contains(pvd) }
@@ -153,6 +180,10 @@ extension Subscribers {
     case .address(let pvd, let address):
       tell(.address(pvd: pvd, AnnouncedAddress(address))) { $0.addressesOf.contains(pvd) }
     case .addressGone(let pvd, let prefix):
+      if let interface = state.domain(pvd)?.interface {
+        connector.withdraw(prefix.address, interface: interface)
+        deliverConnections()
+      }
       let gone = AnnouncedAddress(
         prefix.address, prefixLength: prefix.length, preferredLifetime: 0, validLifetime: 0)
       tell(.noAddress(pvd: pvd, gone)) { $0.addressesOf.contains(pvd) }
@@ -169,7 +200,7 @@ extension Subscribers {
     return InterfaceDescription(identifier: interface)
   }
 
-  private mutating func tell(_ announcement: MIFAnnouncement, to isInterested: (Subscriber) -> Bool) {
+  mutating func tell(_ announcement: MIFAnnouncement, to isInterested: (Subscriber) -> Bool) {
     for subscriber in mif where subscriber.hears && !subscriber.isOverrun && isInterested(subscriber) {
       let mark = MIFMark.news(sequence: subscriber.nextSequence())
       write(to: subscriber, isNews: true) { writer throws(MessageOverflow) in
@@ -199,7 +230,7 @@ extension [UInt32] {
 }
 
 extension InterfaceDescription {
-  fileprivate init(_ link: Link) {
+  init(_ link: Link) {
     var flags: InterfaceFlags = []
     if link.isUp { flags.insert(.up) }
     if link.hasCarrier { flags.insert(.carrier) }

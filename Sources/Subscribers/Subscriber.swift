@@ -37,6 +37,10 @@ final class Subscriber {
   var domainsOf: [UInt32] = []
   var elementsOf: [UInt32] = []
   var addressesOf: [UInt32] = []
+  /// What CONNECT_TO_PVD selected, 0 for none.
+  var selectedDomain: UInt32 = 0
+  /// Keys of the connections that are on their way, by the subscriber's own identifiers.
+  var connections: [UInt32: UInt64] = [:]
 
   init(
     _ service: Service, _ connection: consuming Connection, _ access: Access, token: UInt64, queueLimit: Int
@@ -52,6 +56,9 @@ final class Subscriber {
 
   /// The pid that others are told for what this one did; a process that can't be seen from here has none.
   var verifiedPid: UInt32 { peer.pid > 0 ? UInt32(peer.pid) : .max }
+
+  /// The PvD that an identifier in a request means.
+  func meaning(_ pvd: UInt32) -> UInt32 { pvd == 0 ? selectedDomain : pvd }
 
   func nextSequence() -> UInt32 {
     sequence &+= 1
@@ -97,6 +104,8 @@ extension Subscriber {
       /// Empty where it was sent or dropped.
       var bytes: [UInt8]
       var isNews: Bool
+      /// What goes beside it by SCM_RIGHTS.
+      var passed: PassedDescriptor?
     }
 
     /// Bytes that a message costs beside its own: its entry and its allocation's header.
@@ -118,7 +127,7 @@ extension Subscriber {
     var isEmpty: Bool { holes == entries.count }
 
     /// - Returns: how many news had to go for it, itself included where there was no other.
-    mutating func append(_ message: RawSpan, isNews: Bool) -> Int {
+    mutating func append(_ message: RawSpan, isNews: Bool, passing passed: PassedDescriptor? = nil) -> Int {
       let cost = message.byteCount + Queue.overhead
       var dropped = 0
       while size + cost > limit, let place = oldestNews() {
@@ -131,7 +140,7 @@ extension Subscriber {
       for index in message.byteOffsets {
         bytes.append(unsafe message.unsafeLoad(fromByteOffset: index, as: UInt8.self))
       }
-      entries.append(Entry(bytes: bytes, isNews: isNews))
+      entries.append(Entry(bytes: bytes, isNews: isNews, passed: passed))
       size += cost
       if !isNews { answers += 1 }
       return dropped
@@ -149,11 +158,11 @@ extension Subscriber {
       return dropped
     }
 
-    /// The oldest message; nil if there is none.
-    mutating func front() -> [UInt8]? {
+    /// The oldest message, and what goes beside it; nil if there is none.
+    mutating func front() -> (message: [UInt8], passed: PassedDescriptor?)? {
       if isEmpty { return nil }
       while entries[first].bytes.isEmpty { first += 1 }
-      return entries[first].bytes
+      return (entries[first].bytes, entries[first].passed)
     }
 
     /// Takes away what `front` gave.
@@ -179,6 +188,7 @@ extension Subscriber {
       size -= entries[place].bytes.count + Queue.overhead
       if !entries[place].isNews { answers -= 1 }
       entries[place].bytes = []
+      entries[place].passed = nil
       holes += 1
       if isEmpty {
         clear()

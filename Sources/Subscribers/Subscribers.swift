@@ -1,4 +1,5 @@
 import CLinux
+package import Connecting
 import Messages
 package import Platform
 package import Provisioning
@@ -21,13 +22,23 @@ package struct Subscribers: ~Copyable {
     package var triggerReaders = [AccessRule(.anybody)]
     /// Who may write to it, beside root.
     package var triggerWriters: [AccessRule] = []
+    /// Who may have interfaces set up and down, and vote on them, beside root. The rules' trigger types don't matter.
+    package var connectivityManagers: [AccessRule] = []
+    package var connectivity = Connectivity.Settings()
+    /// Connections of one subscriber that are on their way at a time; a further one is answered ENOSPC.
+    package var transactionsPerSubscriber = 1024
+    /// How long a connection may take, nanoseconds.
+    package var connectTimeout: UInt64 = 30_000_000_000
+    package var connector = Connector.Settings()
     package var socketMode: UInt32 = 0o666
     package var socketGroup: UInt32?
 
     package init() {}
 
     fileprivate var namesGroups: Bool {
-      (triggerReaders + triggerWriters).contains { if case .group = $0.who { true } else { false } }
+      (triggerReaders + triggerWriters + connectivityManagers).contains {
+        if case .group = $0.who { true } else { false }
+      }
     }
   }
 
@@ -36,6 +47,8 @@ package struct Subscribers: ~Copyable {
   private static var triggerListenerToken: UInt64 { tokenBit | 1 }
   private static var mifListenerToken: UInt64 { tokenBit | 2 }
   private static var retryToken: UInt64 { tokenBit | 3 }
+  /// The resolver's and the connector's own tokens: those of connections, which count up, never come there.
+  private static var connectorBit: UInt64 { 1 << 61 }
   /// How long nobody is accepted after that failed, nanoseconds.
   private static var retryInterval: UInt64 { 100_000_000 }
 
@@ -45,7 +58,12 @@ package struct Subscribers: ~Copyable {
   /// Runs while the listeners are not polled.
   private var retry: Timer
   /// By token; a token is never used again.
-  private var subscribers: [UInt64: Subscriber] = [:]
+  private(set) var subscribers: [UInt64: Subscriber] = [:]
+  var connector: Connector
+  var transactions = OpenTransactions()
+  var connectivity: Connectivity
+  /// What is to be done to the host, until `nextErrand` hands it out.
+  var errands: [Errand] = []
   private var lastToken = tokenBit | 0xFF
   /// Connections of each user; no entry for none.
   private var connectionsOfUsers: [UInt32: Int] = [:]
@@ -72,6 +90,8 @@ package struct Subscribers: ~Copyable {
     } catch {
       throw SystemFailure("create a timer for the sockets in", directory, error)
     }
+    connector = Connector(tokenBase: Self.tokenBit | Self.connectorBit, settings: settings.connector)
+    connectivity = Connectivity(settings.connectivity)
     self.settings = settings
     triggerListener = trigger
     mifListener = mif
@@ -94,6 +114,7 @@ package struct Subscribers: ~Copyable {
     body("subscribers.connected", UInt64(subscribers.count))
     for counter in SubscriberCounter.allCases { body(counter.name, counts[counter.rawValue]) }
     for refusal in MessageRefusal.allCases { body(refusal.name, refusals[Int(refusal.rawValue)]) }
+    connector.forEachCounter(body)
   }
 
   mutating func count(_ counter: SubscriberCounter) { counts[counter.rawValue] &+= 1 }
@@ -111,6 +132,9 @@ package struct Subscribers: ~Copyable {
     case Self.triggerListenerToken: accept(.trigger, poller)
     case Self.mifListenerToken: accept(.mif, poller)
     case Self.retryToken: if retry.acknowledge() { watchListeners(poller, .read) }
+    case let token where token & Self.connectorBit != 0:
+      connector.handle(event, at: moment.instant.nanoseconds, poller)
+      deliverConnections()
     default:
       guard let subscriber = subscribers[event.token], !subscriber.isClosed else { return }
       touch(subscriber)
@@ -120,7 +144,7 @@ package struct Subscribers: ~Copyable {
       if event.isWritable || event.isHungUp || event.hasError { drain(subscriber) }
       replay(subscriber, state)
       if event.isReadable || event.isHungUp || event.hasError {
-        read(subscriber, &state, moment, statistics: statistics)
+        read(subscriber, &state, moment, poller, statistics: statistics)
       }
     }
   }
@@ -132,11 +156,27 @@ package struct Subscribers: ~Copyable {
     for announcement in state.announcements {
       if case .trigger(let change, let trigger) = announcement {
         tell(change, trigger, pid: pid)
-      } else if !mif.isEmpty {
-        tell(announcement, state, moment)
+        continue
       }
+      let isNews = follow(announcement, at: moment.instant.nanoseconds)
+      if isNews, !mif.isEmpty { tell(announcement, state, moment) }
     }
     state.clearAnnouncements()
+  }
+
+  /// When `advance` has something to do next, nanoseconds of CLOCK_BOOTTIME; nil for never.
+  package var deadline: UInt64? {
+    var next = connectivity.deadline
+    if let connector = connector.deadline { next = min(next ?? .max, connector) }
+    return next
+  }
+
+  /// Lets time pass for connections and the interfaces that are on their way up or down.
+  package mutating func advance(at now: UInt64, _ state: NetworkState, _ poller: borrowing Poller) {
+    connectivity.advance(to: now) { state.condition(of: $0) }
+    carryOut(state)
+    connector.advance(at: now, poller)
+    deliverConnections()
   }
 
   /// Brings the poller in step with what the connections wait for, and closes those that are done. Costs nothing for
@@ -150,6 +190,8 @@ package struct Subscribers: ~Copyable {
       if !subscriber.isClosed { updateInterest(subscriber, poller) }
       if subscriber.isClosed, subscribers.removeValue(forKey: subscriber.token) != nil {
         count(.closed)
+        forgetTransactions(of: subscriber)
+        if subscriber.service == .mif { connectivity.end(subscriber.token, at: Clock.bootTime()) }
         let left = (connectionsOfUsers[subscriber.peer.uid] ?? 1) - 1
         connectionsOfUsers[subscriber.peer.uid] = left > 0 ? left : nil
         areSomeClosed = true
@@ -249,7 +291,10 @@ package struct Subscribers: ~Copyable {
   /// Counts a refusal, and logs the first one of each process.
   mutating func refuse(_ subscriber: Subscriber) {
     count(.refused)
-    logOnce(subscriber.peer, "was refused a request to the trigger database (EPERM)")
+    switch subscriber.service {
+    case .trigger: logOnce(subscriber.peer, "was refused a request to the trigger database (EPERM)")
+    case .mif: logOnce(subscriber.peer, "was refused to manage connectivity (EPERM)")
+    }
   }
 
   private mutating func logOnce(_ peer: PeerCredentials, _ what: StaticString) {
@@ -265,7 +310,7 @@ package struct Subscribers: ~Copyable {
   // MARK: Reading
 
   private mutating func read(
-    _ subscriber: Subscriber, _ state: inout NetworkState, _ moment: Moment,
+    _ subscriber: Subscriber, _ state: inout NetworkState, _ moment: Moment, _ poller: borrowing Poller,
     statistics: (_ body: (StaticString, UInt64) -> Void) -> Void
   ) {
     for _ in 0..<16 {
@@ -289,7 +334,7 @@ package struct Subscribers: ~Copyable {
         let bytes = buffer.bytes.extracting(first: length > buffer.byteCount ? buffer.byteCount - 1 : length)
         switch subscriber.service {
         case .trigger: serveTrigger(bytes, from: subscriber, &state, moment)
-        case .mif: serveMIF(bytes, from: subscriber, state, moment, statistics: statistics)
+        case .mif: serveMIF(bytes, from: subscriber, state, moment, poller, statistics: statistics)
         }
         publish(&state, pid: subscriber.verifiedPid, at: moment)
       }
@@ -299,26 +344,38 @@ package struct Subscribers: ~Copyable {
   // MARK: Sending
 
   /// Sends a message, or queues it behind those that wait.
-  mutating func send(_ message: RawSpan, to subscriber: Subscriber, isNews: Bool) {
+  mutating func send(
+    _ message: RawSpan, to subscriber: Subscriber, isNews: Bool, passing passed: PassedDescriptor? = nil
+  ) {
     guard subscriber.hears else { return }
     count(isNews ? .news : .answers)
-    if subscriber.queue.isEmpty, transmit(message, to: subscriber) || !subscriber.hears { return }
+    if subscriber.queue.isEmpty, transmit(message, to: subscriber, passing: passed) || !subscriber.hears { return }
     touch(subscriber)
-    let dropped = subscriber.queue.append(message, isNews: isNews)
+    let dropped = subscriber.queue.append(message, isNews: isNews, passing: passed)
     if dropped == 0 { return }
     for _ in 0..<dropped { count(.newsDropped) }
     if subscriber.service == .mif { subscriber.isOverrun = true }
   }
 
   private mutating func drain(_ subscriber: Subscriber) {
-    while let message = subscriber.queue.front(), transmit(unsafe message.span.bytes, to: subscriber) {
+    while let (message, passed) = subscriber.queue.front(),
+      transmit(unsafe message.span.bytes, to: subscriber, passing: passed)
+    {
       subscriber.queue.removeFront()
     }
   }
 
   /// False if the socket takes nothing now, or never again.
-  private mutating func transmit(_ message: RawSpan, to subscriber: Subscriber) -> Bool {
-    switch subscriber.connection.send(message) {
+  private mutating func transmit(
+    _ message: RawSpan, to subscriber: Subscriber, passing passed: PassedDescriptor?
+  ) -> Bool {
+    let sent =
+      if let passed {
+        subscriber.connection.send(message, passing: passed.descriptor)
+      } else {
+        subscriber.connection.send(message)
+      }
+    switch sent {
     case .sent: return true
     case .wouldBlock: return false
     case .failed(let error) where error.isPeerGone: subscriber.deafen()
@@ -348,7 +405,8 @@ package struct Subscribers: ~Copyable {
   /// - Returns: false if it did not fit; only CONFIG_DATA can be that long.
   @discardableResult
   mutating func write(
-    to subscriber: Subscriber, isNews: Bool, _ body: (inout MessageWriter) throws(MessageOverflow) -> Void
+    to subscriber: Subscriber, isNews: Bool, passing passed: PassedDescriptor? = nil,
+    _ body: (inout MessageWriter) throws(MessageOverflow) -> Void
   ) -> Bool {
     var memory = scratch.takeAnswer()
     defer { scratch.giveAnswer(memory) }
@@ -359,7 +417,7 @@ package struct Subscribers: ~Copyable {
     } catch {
       return false
     }
-    send(writer.message, to: subscriber, isNews: isNews)
+    send(writer.message, to: subscriber, isNews: isNews, passing: passed)
     return true
   }
 }

@@ -1,4 +1,5 @@
 import Agent
+import Platform
 import Provisioning
 import Subscribers
 import Testing
@@ -59,6 +60,26 @@ import Testing
     Taken("user = 1000") { $0.identity.map { $0.user == 1000 && $0.group == 1000 } ?? false },
     Taken("control-ring = 16384") { $0.controlRing == 16_384 },
     Taken("error-ring = 67108864") { $0.errorRing == 67_108_864 },
+    Taken("connectivity = user 7\nconnectivity = group 8\nconnectivity=any") {
+      $0.subscribers.connectivityManagers == [AccessRule(.user(7)), AccessRule(.group(8)), AccessRule(.anybody)]
+    },
+    Taken("connect-interfaces = up0, wwan*\nconnect-interfaces = *") {
+      $0.subscribers.connectivity.interfaces
+        == ["up0", "wwan*", "*"].compactMap { InterfacePattern(Array($0.utf8)[...]) }
+    },
+    Taken("connect-hook = /a b\nidle-hook=/i\nbreak-hook = /x\nbreak-hook = /y") {
+      $0.hooks.connect == Array("/a b".utf8) && $0.hooks.idle == Array("/i".utf8)
+        && $0.hooks.break == Array("/y".utf8)
+        && $0.subscribers.connectivity.hooks == [.connectHook, .idleHook, .breakHook]
+    },
+    Taken("hook-timeout = 3600") { $0.hooks.timeout == 3_600_000_000_000 },
+    Taken("grace-time = 0") { $0.subscribers.connectivity.graceTime == 0 },
+    Taken("grace-time = 3600000") { $0.subscribers.connectivity.graceTime == 3_600_000_000_000 },
+    Taken("# nothing of it") {
+      $0.hooks == Hooks() && $0.subscribers.connectivity.graceTime == 1_000_000_000
+        && $0.subscribers.connectivity.interfaces.isEmpty && $0.subscribers.connectivity.hooks.isEmpty
+        && $0.subscribers.connectivityManagers.isEmpty
+    },
     Taken("dhcp-clients = no") { !$0.followsDHCPClients },
     Taken("dhcp-clients = yes") { $0.followsDHCPClients },
     Taken("") { $0.limits.holdTime == 60_000_000_000 },
@@ -178,6 +199,20 @@ import Testing
     ("socket-group = mif", 1, "'socket-group' wants a whole number from 0 to 4294967294, not 'mif'"),
     ("control-ring = 16383", 1, "'control-ring' wants a whole number from 16384 to 67108864, not '16383'"),
     ("error-ring = 67108865", 1, "'error-ring' wants a whole number from 16384 to 67108864, not '67108865'"),
+    ("connectivity = root", 1, "'connectivity' wants any, user N or group N, not 'root'"),
+    ("connectivity = user 7: 3", 1, "'connectivity' wants any, user N or group N, not 'user 7: 3'"),
+    (
+      "connect-interfaces = up0,,up1", 1,
+      "'connect-interfaces' wants names of interfaces, perhaps with * at the end, as in 'wlan0, wwan*', not 'up0,,up1'"
+    ),
+    (
+      "connect-interfaces = a*b", 1,
+      "'connect-interfaces' wants names of interfaces, perhaps with * at the end, as in 'wlan0, wwan*', not 'a*b'"
+    ),
+    ("idle-hook = radio", 1, "'idle-hook' wants the absolute path of a program, not 'radio'"),
+    ("break-hook =", 1, "'break-hook' wants the absolute path of a program, not ''"),
+    ("hook-timeout = 0", 1, "'hook-timeout' wants a whole number from 1 to 3600, not '0'"),
+    ("grace-time = 2s", 1, "'grace-time' wants a whole number from 0 to 3600000, not '2s'"),
     ("dhcp-clients = true", 1, "'dhcp-clients' wants yes or no, not 'true'"),
     ("triggers = 5 = 6", 1, "'triggers' wants a whole number from 0 to 1048576, not '5 = 6'"),
   ]

@@ -259,3 +259,25 @@ def test_no_agent(tmp_path: Path) -> None:
 def test_usage() -> None:
     done = subprocess.run([MIFCTL, "no-such-command"], capture_output=True, text=True, timeout=10, check=False)
     assert done.returncode == 2
+
+
+# interface
+
+
+@pytest.mark.configuration("connectivity = user 23001\n")
+def test_interface_down(lab: Lab, up0: Uplink, agent: Agent, mif: MifEar) -> None:
+    """mifctl interface down NAME --grace 2s: everybody is told, then it is down; who may not reads who may."""
+    line = refusal(agent, "interface", "down", "up0", user=23_002)
+    assert "user 23002 may not take interfaces down (EPERM)" in line and "connectivity" in line
+    assert "there is no interface up9" in refusal(agent, "interface", "down", "up9")
+    for wrong in ("2", "s", "-1s", "2h", "1.5s", "3601s", ""):
+        assert attempt(agent, "interface", "down", "up0", f"--grace={wrong}").returncode == 2, wrong
+    mif.none(kind=Mif.INTERFACE_GOING_AWAY)
+    assert mifctl(agent, "interface", "down", "up0", "--grace", "400ms", user=23_001) == ""
+    gone = mif.expect(kind=Mif.INTERFACE_GOING_AWAY, name="up0")
+    down = mif.expect(kind=Mif.INTERFACE, name="up0", flags=0)
+    assert 0.38 < (down.received - gone.received) / 1e9 < 1
+    assert mifctl(agent, "interface", "down", "up1") == ""
+    gone = mif.expect(kind=Mif.INTERFACE_GOING_AWAY, name="up1")
+    down = mif.expect(kind=Mif.INTERFACE, name="up1", flags=0)
+    assert 0.98 < (down.received - gone.received) / 1e9 < 1.6, "the configured time"

@@ -276,7 +276,11 @@ MIF_BAD = {
     "type 0": (raw(0), errno.EOPNOTSUPP, 0, 77),
     "type 200": (raw(200), errno.EOPNOTSUPP, 200, 77),
     "an announcement from a client": (raw(3, interface_payload(1).wire), errno.EOPNOTSUPP, 3, 77),
-    "TRANSLATE_NAME": (raw(20, pvd_payload(1).wire), errno.EOPNOTSUPP, 20, 77),
+    "TRANSLATE_NAME": (
+        raw(20, pvd_payload(1).wire + Payload(6, b"\1\0\0\0a").wire + Payload(7, b"\7\0\0\0").wire),
+        errno.EOPNOTSUPP, 20, 77,
+    ),
+    "TRANSLATE_NAME without a name": (raw(20, pvd_payload(1).wire), errno.EINVAL, 20, 77),
     "ten bytes": (raw(1)[:10], errno.EMSGSIZE, 1, 0),
     "len8": (raw(1, len8=3), errno.EMSGSIZE, 1, 77),
     "payload of length 0": (raw(5, b"\0" * 8), errno.EINVAL, 5, 77),

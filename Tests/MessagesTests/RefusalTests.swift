@@ -38,6 +38,13 @@ struct Draft {
   static func pvd(_ id: UInt32, nameLength: UInt8 = 0, size: Int = 16) -> [UInt8] {
     payload(2, number(id) + [nameLength] + [UInt8](repeating: 0, count: size - 9))
   }
+  static func name(_ text: String) -> [UInt8] {
+    payload(6, number(UInt16(text.utf8.count)) + [0, 0] + Array(text.utf8))
+  }
+  static func transaction(_ id: UInt32) -> [UInt8] { payload(7, number(id)) }
+  static func endpoint(transport: UInt8 = 6, role: UInt8 = 1, family: UInt16 = 2) -> [UInt8] {
+    payload(8, [transport, role, 0, 0] + number(family) + [UInt8](repeating: 0, count: 14))
+  }
   static func interface(_ id: UInt32, size: Int = 32) -> [UInt8] {
     payload(1, number(id) + [UInt8](repeating: 0, count: size - 8))
   }
@@ -222,10 +229,7 @@ struct RefusalCase: CustomTestStringConvertible, Sendable {
     RefusalCase("type 41", Draft(type: 41), .messageType),
     RefusalCase("an announcement from a client", Draft(type: 3, payloads: [Draft.interface(3)]), .messageType),
     RefusalCase("SNAPSHOT_END from a client", Draft(type: 34), .messageType),
-    RefusalCase("TRANSLATE_NAME is not served", Draft(type: 20), .messageType),
-    RefusalCase("CONNECT_TO_ADDRESS is not served", Draft(type: 24), .messageType),
     RefusalCase("EXPLAIN is not served", Draft(type: 38), .messageType),
-    RefusalCase("TAKE_INTERFACE_DOWN is not served", Draft(type: 40, payloads: [Draft.interface(3)]), .messageType),
     RefusalCase("length", Draft(type: 1, length: 3), .length),
     RefusalCase(
       "payload of length 0 where none is needed",
@@ -263,6 +267,68 @@ struct RefusalCase: CustomTestStringConvertible, Sendable {
       "PVD longer than its name", Draft(type: 9, payloads: [Draft.pvd(1, nameLength: 4, size: 24)]), .payloadMalformed),
     RefusalCase(
       "ELEMENT too short", Draft(type: 17, payloads: [Draft.pvd(1), Draft.element(1, size: 8)]), .payloadMalformed),
+    RefusalCase(
+      "TRANSLATE_NAME", Draft(type: 20, payloads: [Draft.pvd(1), Draft.name("a"), Draft.transaction(7)]), nil),
+    RefusalCase(
+      "TRANSLATE_NAME without PVD", Draft(type: 20, payloads: [Draft.name("a"), Draft.transaction(7)]), .payloadMissing),
+    RefusalCase(
+      "TRANSLATE_NAME without NAME", Draft(type: 20, payloads: [Draft.pvd(1), Draft.transaction(7)]), .payloadMissing),
+    RefusalCase(
+      "TRANSLATE_NAME without TRANSACTION", Draft(type: 20, payloads: [Draft.pvd(1), Draft.name("a")]), .payloadMissing),
+    RefusalCase(
+      "TRANSLATE_NAME of an empty name",
+      Draft(type: 20, payloads: [Draft.pvd(1), Draft.name(""), Draft.transaction(7)]),
+      .payloadMalformed),
+    RefusalCase(
+      "TRANSLATE_NAME with two NAMEs",
+      Draft(type: 20, payloads: [Draft.pvd(1), Draft.name("a"), Draft.name("b"), Draft.transaction(7)]),
+      .payloadRepeated),
+    RefusalCase(
+      "NAME whose length goes past its end", Draft(type: 20, payloads: [Draft.payload(6, [9, 0, 0, 0])]),
+      .payloadMalformed),
+    RefusalCase(
+      "NAME of 256 bytes",
+      Draft(type: 20, payloads: [Draft.payload(6, [0, 1, 0, 0] + [UInt8](repeating: 97, count: 256))]),
+      .payloadMalformed),
+    RefusalCase("STOP_TRANSLATING_NAME without TRANSACTION", Draft(type: 21), .payloadMissing),
+    RefusalCase("CONNECT_TO_PVD without PVD", Draft(type: 23), .payloadMissing),
+    RefusalCase(
+      "CONNECT_TO_ADDRESS", Draft(type: 24, payloads: [Draft.pvd(1), Draft.transaction(7), Draft.endpoint()]), nil),
+    RefusalCase(
+      "CONNECT_TO_ADDRESS without a destination",
+      Draft(type: 24, payloads: [Draft.pvd(1), Draft.transaction(7), Draft.endpoint(role: 2)]), .payloadMissing),
+    RefusalCase(
+      "CONNECT_TO_ADDRESS with two destinations",
+      Draft(type: 24, payloads: [Draft.pvd(1), Draft.transaction(7), Draft.endpoint(), Draft.endpoint()]),
+      .payloadRepeated),
+    RefusalCase(
+      "CONNECT_TO_ADDRESS over SCTP",
+      Draft(type: 24, payloads: [Draft.pvd(1), Draft.transaction(7), Draft.endpoint(transport: 132)]), .payloadMalformed
+    ),
+    RefusalCase(
+      "CONNECT_TO_ADDRESS of AF_UNIX",
+      Draft(type: 24, payloads: [Draft.pvd(1), Draft.transaction(7), Draft.endpoint(family: 1)]), .addressFamily),
+    RefusalCase(
+      "FROM_ADDRESS without a source",
+      Draft(type: 25, payloads: [Draft.pvd(1), Draft.transaction(7), Draft.endpoint()]), .payloadMissing),
+    RefusalCase(
+      "FROM_ADDRESS of another transport",
+      Draft(
+        type: 25,
+        payloads: [Draft.pvd(1), Draft.transaction(7), Draft.endpoint(), Draft.endpoint(transport: 17, role: 2)]),
+      .payloadMalformed),
+    RefusalCase(
+      "FROM_ADDRESS",
+      Draft(type: 25, payloads: [Draft.pvd(1), Draft.transaction(7), Draft.endpoint(), Draft.endpoint(role: 2)]), nil),
+    RefusalCase("WANTS_TO_CONNECT", Draft(type: 28), nil),
+    RefusalCase("CONNECTION_IDLE without PVD", Draft(type: 29), .payloadMissing),
+    RefusalCase("CONNECTION_CAN_BE_BROKEN", Draft(type: 30, payloads: [Draft.pvd(0)]), nil),
+    RefusalCase("TAKE_INTERFACE_DOWN without TIME", Draft(type: 40, payloads: [Draft.interface(3)]), nil),
+    RefusalCase(
+      "TAKE_INTERFACE_DOWN with TIME too long",
+      Draft(type: 40, payloads: [Draft.interface(3), Draft.payload(11, [UInt8](repeating: 0, count: 12))]),
+      .payloadMalformed),
+    RefusalCase("INTERFACE_GOING_AWAY is the agent's", Draft(type: 31, payloads: [Draft.interface(3)]), .messageType),
   ]
 
   @Test("MIF requests", arguments: mifCases)

@@ -127,6 +127,7 @@ import Wire
           error: item.number("errno"), from: Failure.From(rawValue: item.number("from"))!,
           icmpType: item.number("icmptype"), icmpCode: item.number("icmpcode"),
           resolverStatus: item.number("rcode")))
+    case (.mif, "TIME"): try writer.time(GraceTime(milliseconds: item.number("milliseconds")))
     case (.mif, "COUNTER"): try writer.counter(item.string("name").span, item.number("value"))
     default: Issue.record("no such payload: \(item.kind)")
     }
@@ -214,6 +215,7 @@ import Wire
         return common + "bytes=" + bytes.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
       }
     case (.mif, MIFPayloadType.name): return "NAME name=\(text(try NodeName(payload).bytes))"
+    case (.mif, MIFPayloadType.time): return "TIME milliseconds=\(try GraceTime(payload).milliseconds)"
     case (.mif, MIFPayloadType.transaction): return "TRANSACTION id=\(try Transaction(payload).identifier)"
     case (.mif, MIFPayloadType.endpoint):
       let endpoint = try Endpoint(payload)

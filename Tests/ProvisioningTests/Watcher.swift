@@ -26,6 +26,8 @@ struct Watcher {
     switch announcement {
     case .interface(let link):
       links[link.index] = link
+    case .interfaceGoingUp(let link):
+      if links[link.index] != link || !link.isUp || link.hasCarrier { return "an interface goes up that does not" }
     case .interfaceGone(let link):
       if links.removeValue(forKey: link.index) == nil { return "an interface goes that never came" }
       if domains.values.contains(where: { $0.interface == link.index }) { return "an interface goes before its PvDs" }
@@ -91,6 +93,7 @@ struct Watcher {
     func name(_ pvd: UInt32) -> String { names[pvd] ?? "PvD \(pvd)" }
     switch announcement {
     case .interface(let link): return "INTERFACE \(String(decoding: link.name.bytes, as: UTF8.self))"
+    case .interfaceGoingUp(let link): return "GOING_UP \(String(decoding: link.name.bytes, as: UTF8.self))"
     case .interfaceGone(let link): return "NO_INTERFACE \(String(decoding: link.name.bytes, as: UTF8.self))"
     case .pvd(let domain): return "PVD \(name(domain.id))"
     case .pvdGone(let domain): return "NO_PVD \(name(domain.id))"

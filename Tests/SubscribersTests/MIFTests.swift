@@ -85,8 +85,9 @@ import Wire
       (5, MIF.pvds(9), .noSuchEntry), (5, MIF.pvds(0), .noSuchEntry), (9, MIF.elements(9), .noSuchEntry),
       (13, MIF.addresses(0), .noSuchEntry), (17, MIF.configuration(9, 1), .noSuchEntry),
       (5, message(5), .invalid), (9, message(9, MIF.interface(3)), .invalid), (17, message(17, MIF.pvd(1)), .invalid),
-      (20, message(20), .operationNotSupported), (34, message(34), .operationNotSupported),
-      (40, message(40, MIF.interface(3)), .operationNotSupported), (0, [], .messageSize),
+      (20, message(20), .invalid), (34, message(34), .operationNotSupported),
+      (40, message(40, MIF.interface(9)), .noSuchEntry), (30, message(30, MIF.pvd(9)), .noSuchEntry),
+      (0, [], .messageSize),
     ]
     for (type, request, error) in requests {
       let answers = try client.askMIF(server, request)

@@ -10,7 +10,7 @@ import Wire
 final class Server {
   var state: NetworkState
   var subscribers: Subscribers
-  private var poller: Poller
+  private(set) var poller: Poller
   private let directory: [UInt8]
   /// CLOCK_BOOTTIME as the state sees it.
   var now: UInt64 = 1_000_000_000_000

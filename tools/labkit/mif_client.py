@@ -6,6 +6,7 @@ addresses. What was told stands in `log`, in order, and the protocol's rules of 
 
 import errno
 import ipaddress
+import socket
 import struct
 import time
 from dataclasses import dataclass
@@ -39,12 +40,18 @@ class Mif(IntEnum):
     CONFIG_DATA = 18
     NO_CONFIG_DATA = 19
     TRANSLATE_NAME = 20
+    CONNECT_TO_ADDRESS = 24
+    CONNECTED = 26
+    WANTS_TO_CONNECT = 28
+    CONNECTION_IDLE = 29
+    CONNECTION_CAN_BE_BROKEN = 30
     INTERFACE_GOING_AWAY = 31
     INTERFACE_GOING_UP = 32
     SNAPSHOT_END = 34
     OVERRUN = 35
     GET_STATISTICS = 36
     STATISTICS = 37
+    TAKE_INTERFACE_DOWN = 40
 
 
 class Element(IntEnum):
@@ -107,7 +114,7 @@ class Told:
 
     def __str__(self) -> str:
         words = [self.kind.name]
-        if self.kind in (Mif.INTERFACE, Mif.NO_INTERFACE):
+        if self.kind in (Mif.INTERFACE, Mif.NO_INTERFACE, Mif.INTERFACE_GOING_AWAY, Mif.INTERFACE_GOING_UP):
             words.append(f"{self.interface} {self.name} flags {self.flags:#x}")
         elif self.kind in (Mif.PVD, Mif.NO_PVD):
             words.append(f"{self.pvd} {self.name} on {self.interface}")
@@ -133,8 +140,8 @@ def element_payload(element: int, info: int = 0) -> Payload:
 class MifClient(Connection):
     name = "mif.sock"
 
-    def __init__(self, directory: Path) -> None:
-        super().__init__(directory)
+    def __init__(self, directory: Path, connected: socket.socket | None = None) -> None:
+        super().__init__(directory, connected)
         self.log: list[Told] = []
         self.interfaces: dict[int, Told] = {}
         self.pvds: dict[int, Told] = {}

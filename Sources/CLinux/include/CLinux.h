@@ -23,6 +23,7 @@
 
 #include <arpa/inet.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <netinet/in.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -40,6 +41,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#include <linux/errqueue.h>
 #include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
@@ -58,8 +60,10 @@ static inline int clinux_open(const char *path, int flags, mode_t mode) { return
 static inline int clinux_fcntl(int fd, int command, int argument) { return fcntl(fd, command, argument); }
 static inline int clinux_fcntl_lock(int fd, int command, struct flock *lock) { return fcntl(fd, command, lock); }
 
-// SIG_IGN is a cast.
+// SIG_IGN and SIG_DFL are casts.
 static inline int clinux_ignore_signal(int number) { return signal(number, SIG_IGN) == SIG_ERR ? -1 : 0; }
+
+static inline int clinux_default_signal(int number) { return signal(number, SIG_DFL) == SIG_ERR ? -1 : 0; }
 
 // What waitpid(2) says.
 static inline int clinux_wifexited(int status) { return WIFEXITED(status); }
@@ -83,6 +87,9 @@ static inline int clinux_bind(int fd, const void *address, socklen_t length) {
 }
 static inline int clinux_connect(int fd, const void *address, socklen_t length) {
   return connect(fd, (const struct sockaddr *)address, length);
+}
+static inline int clinux_getpeername(int fd, void *address, socklen_t *length) {
+  return getpeername(fd, (struct sockaddr *)address, length);
 }
 static inline ssize_t clinux_sendto(int fd, const void *bytes, size_t count, int flags, const void *address,
                                     socklen_t length) {
@@ -110,7 +117,7 @@ static inline size_t clinux_cmsg_space(size_t length) { return CMSG_SPACE(length
 static inline size_t clinux_cmsg_length(size_t length) { return CMSG_LEN(length); }
 
 // One datagram with a descriptor beside it (SCM_RIGHTS); `passed` is -1 for none.
-static inline ssize_t clinux_send_descriptor(int fd, const void *bytes, size_t count, int passed) {
+static inline ssize_t clinux_send_descriptor(int fd, const void *bytes, size_t count, int passed, int flags) {
   struct iovec part = {(void *)bytes, count};
   union { char bytes[CMSG_SPACE(sizeof(int))]; struct cmsghdr aligned; } control;
   struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
@@ -123,18 +130,97 @@ static inline ssize_t clinux_send_descriptor(int fd, const void *bytes, size_t c
     header->cmsg_len = CMSG_LEN(sizeof(int));
     memcpy(CMSG_DATA(header), &passed, sizeof(int));
   }
-  return sendmsg(fd, &message, MSG_NOSIGNAL);
+  return sendmsg(fd, &message, flags | MSG_NOSIGNAL);
 }
-static inline ssize_t clinux_receive_descriptor(int fd, void *bytes, size_t count, int *passed) {
+// There is room for one descriptor, without CMSG_SPACE's padding, which would hold a second one: nobody would close
+// that. What has no room the kernel doesn't even install.
+static inline ssize_t clinux_receive_descriptor(int fd, void *bytes, size_t count, int *passed, int flags) {
   struct iovec part = {bytes, count};
-  union { char bytes[CMSG_SPACE(sizeof(int))]; struct cmsghdr aligned; } control;
-  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+  union { char bytes[CMSG_LEN(sizeof(int))]; struct cmsghdr aligned; } control;
+  struct msghdr message = {
+    .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_LEN(sizeof(int))};
   *passed = -1;
-  ssize_t received = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+  ssize_t received = recvmsg(fd, &message, flags | MSG_CMSG_CLOEXEC);
   struct cmsghdr *header = received < 0 ? NULL : CMSG_FIRSTHDR(&message);
-  if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
+  if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
+      header->cmsg_len == CMSG_LEN(sizeof(int)))
     memcpy(passed, CMSG_DATA(header), sizeof(int));
   return received;
+}
+
+// The oldest entry of a socket's error queue (ip(7), IP_RECVERR) and the address of who sent the error, all zeros where
+// that is not known. 0, or -1 with EAGAIN where the queue is empty.
+static inline int clinux_receive_error(int fd, struct sock_extended_err *error, struct sockaddr_storage *offender) {
+  union { char bytes[512]; struct cmsghdr aligned; } control;
+  struct msghdr message = {.msg_control = &control, .msg_controllen = sizeof control};
+  memset(error, 0, sizeof *error);
+  memset(offender, 0, sizeof *offender);
+  if (recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) return -1;
+  for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
+    int is_ipv4 = header->cmsg_level == SOL_IP && header->cmsg_type == IP_RECVERR;
+    int is_ipv6 = header->cmsg_level == SOL_IPV6 && header->cmsg_type == IPV6_RECVERR;
+    if (!is_ipv4 && !is_ipv6) continue;
+    size_t size = is_ipv4 ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+    if (header->cmsg_len < CMSG_LEN(sizeof *error)) continue;
+    memcpy(error, CMSG_DATA(header), sizeof *error);
+    if (header->cmsg_len >= CMSG_LEN(sizeof *error + size)) memcpy(offender, CMSG_DATA(header) + sizeof *error, size);
+  }
+  return 0;
+}
+
+// A link up or down by its index (SIOCSIFFLAGS); errno, 0 for done.
+static inline int clinux_set_link(unsigned index, int up) {
+  struct ifreq request = {0};
+  if (!if_indextoname(index, request.ifr_name)) return ENODEV;
+  int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return errno;
+  int failure = ioctl(fd, SIOCGIFFLAGS, &request) != 0 ? errno : 0;
+  if (!failure && !(request.ifr_flags & IFF_UP) != !up) {
+    request.ifr_flags ^= IFF_UP;
+    if (ioctl(fd, SIOCSIFFLAGS, &request) != 0) failure = errno;
+  }
+  close(fd);
+  return failure;
+}
+// The six bytes of an Ethernet address (SIOCGIFHWADDR); -1 where the link has another kind, or none.
+static inline int clinux_ethernet_address(unsigned index, unsigned char *address) {
+  struct ifreq request = {0};
+  if (!if_indextoname(index, request.ifr_name)) return -1;
+  int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -1;
+  int failure = ioctl(fd, SIOCGIFHWADDR, &request);
+  close(fd);
+  if (failure || request.ifr_hwaddr.sa_family != ARPHRD_ETHER) return -1;
+  memcpy(address, request.ifr_hwaddr.sa_data, 6);
+  return 0;
+}
+
+// Starts a program with two arguments as a session of its own, away from everything that this process has: no
+// descriptor but /dev/null and the log, no environment but a path, no signal blocked or ignored. errno, 0 for done.
+static inline int clinux_spawn(pid_t *process, const char *path, const char *first, const char *second) {
+  char *const arguments[] = {(char *)path, (char *)first, (char *)second, NULL};
+  char *const environment[] = {(char *)"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL};
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  sigset_t every, none;
+  sigfillset(&every);
+  sigemptyset(&none);
+  int failure = posix_spawn_file_actions_init(&actions);
+  if (failure) return failure;
+  failure = posix_spawnattr_init(&attributes);
+  if (!failure) failure = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  if (!failure) failure = posix_spawn_file_actions_adddup2(&actions, 2, 1);
+  if (!failure) failure = posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+  if (!failure) failure = posix_spawn_file_actions_addchdir_np(&actions, "/");
+  if (!failure) failure = posix_spawnattr_setsigdefault(&attributes, &every);
+  if (!failure) failure = posix_spawnattr_setsigmask(&attributes, &none);
+  if (!failure)
+    failure = posix_spawnattr_setflags(&attributes,
+                                       POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID);
+  if (!failure) failure = posix_spawn(process, path, &actions, &attributes, arguments, environment);
+  posix_spawnattr_destroy(&attributes);
+  posix_spawn_file_actions_destroy(&actions);
+  return failure;
 }
 
 static inline void clinux_raise_descriptor_limit(void) {

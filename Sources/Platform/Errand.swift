@@ -1,0 +1,49 @@
+/// What the engine has the keeper do to the host without waiting for it: a number and an interface, no more.
+package struct Errand: Hashable, Sendable {
+  package enum Kind: UInt8, Hashable, CaseIterable, Sendable {
+    /// Set a link up or down (SIOCSIFFLAGS).
+    case setUp = 1
+    case setDown = 2
+    /// Send one Router Solicitation (RFC 4861 6.3.7).
+    case solicitRouter = 3
+    /// Run the program that the configuration names.
+    case connectHook = 4
+    case idleHook = 5
+    case breakHook = 6
+
+    package var isHook: Bool { self == .connectHook || self == .idleHook || self == .breakHook }
+    package var isLinkChange: Bool { self == .setUp || self == .setDown }
+  }
+
+  package var kind: Kind
+  /// ifindex.
+  package var interface: UInt32
+
+  package init(_ kind: Kind, _ interface: UInt32) {
+    self.kind = kind
+    self.interface = interface
+  }
+
+  /// How an errand ended, as the keeper reports it.
+  package enum Outcome: UInt8, Hashable, CaseIterable, Sendable {
+    case done = 1
+    /// Could not be started or carried out, or the program ended with another status than 0. The log says which.
+    case failed = 2
+    /// It took too long and was killed.
+    case timedOut = 3
+    /// The same is under way, or too much is.
+    case busy = 4
+  }
+}
+
+/// The programs that the keeper may run, and for how long.
+package struct Hooks: Equatable, Sendable {
+  /// Absolute paths. Each is run with two arguments: `connect`, `idle` or `break`, and the interface's name.
+  package var connect: [UInt8]?
+  package var idle: [UInt8]?
+  package var `break`: [UInt8]?
+  /// After as many nanoseconds a program and what it started in its session's first process group is killed.
+  package var timeout: UInt64 = 30_000_000_000
+
+  package init() {}
+}
