@@ -52,7 +52,7 @@ var targets: [Target] = [
   .target(
     name: "Connecting", dependencies: ["CLinux", "Platform", "Wire"], cSettings: linux, swiftSettings: agent),
   .target(
-    name: "Subscribers", dependencies: ["CLinux", "Connecting", "Platform", "Wire", "Messages", "Provisioning"],
+    name: "Subscribers", dependencies: ["CLinux", "Connecting", "Messages", "Platform", "Provisioning", "Resolving", "Wire"],
     cSettings: linux, swiftSettings: agent),
   .target(
     name: "Sessions", dependencies: ["CLinux", "Platform", "Wire", "Messages"], cSettings: linux,

@@ -25,7 +25,7 @@ let package = Package(
     .target(
       name: "Connecting", dependencies: ["CLinux", "Platform", "Wire"], cSettings: linux, swiftSettings: language),
     .target(
-      name: "Subscribers", dependencies: ["CLinux", "Connecting", "Platform", "Wire", "Messages", "Provisioning"],
+      name: "Subscribers", dependencies: ["CLinux", "Connecting", "Messages", "Platform", "Provisioning", "Resolving", "Wire"],
       cSettings: linux, swiftSettings: language),
     .target(name: "CFuzzer", path: "Targets/CFuzzer"),
     .executableTarget(

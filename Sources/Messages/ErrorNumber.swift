@@ -18,6 +18,9 @@ package struct ErrorNumber: RawRepresentable, Hashable, Sendable, Error {
   package static let addressNotAvailable = ErrorNumber(rawValue: 99)  // EADDRNOTAVAIL
   package static let networkDown = ErrorNumber(rawValue: 100)  // ENETDOWN
   package static let connectionReset = ErrorNumber(rawValue: 104)  // ECONNRESET
+  package static let noBufferSpace = ErrorNumber(rawValue: 105)  // ENOBUFS
+  package static let tooManyReferences = ErrorNumber(rawValue: 109)  // ETOOMANYREFS
+  package static let timedOut = ErrorNumber(rawValue: 110)  // ETIMEDOUT
 }
 
 /// Why a message was refused: the reason that is counted, and the errno that its sender is told.

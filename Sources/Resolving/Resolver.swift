@@ -18,7 +18,7 @@ package struct Resolver: ~Copyable {
   private var hosts: HostsTable
   private var identifiers = Identifiers()
   private var translations: [UInt64: Translation] = [:]
-  private var lanes: [Endpoint: Lane] = [:]
+  private let open = OpenLanes()
   private var tokens: [UInt32: Lane] = [:]
   private var lastToken: UInt32 = 0
   private var lastQuestion: UInt64 = 0
@@ -42,10 +42,6 @@ package struct Resolver: ~Copyable {
     patience = UInt64(max(settings.patience, 1)) * 1_000_000
     idle = UInt64(settings.idle) * 1_000_000
     hosts = HostsTable(path: settings.hostsFile, limit: settings.hostsFileLimit)
-  }
-
-  deinit {
-    for lane in lanes.values { lane.close() }
   }
 
   /// CLOCK_BOOTTIME in nanoseconds; nil if there is nothing to wait for.
@@ -79,6 +75,11 @@ package struct Resolver: ~Copyable {
       default: body(counter.name, counters[counter.rawValue])
       }
     }
+  }
+
+  private var lanes: [Endpoint: Lane] {
+    get { open.lanes }
+    nonmutating _modify { yield &open.lanes }
   }
 
   private mutating func count(_ counter: ResolverCounter) { counters[counter.rawValue] &+= 1 }
@@ -497,5 +498,15 @@ extension Resolver {
       }
     }
     settle(at: now, poller)
+  }
+}
+
+/// The channels that there are, closed with their resolver. A class, because Embedded Swift would want to see a
+/// noncopyable resolver's deinit in whichever module holds one.
+private final class OpenLanes {
+  var lanes: [Endpoint: Lane] = [:]
+
+  deinit {
+    for lane in lanes.values { lane.close() }
   }
 }

@@ -12,14 +12,20 @@ extension Subscribers {
     _ poller: borrowing Poller
   ) {
     guard subscriber.connections[transaction.identifier] == nil else { return fail(subscriber, request, .exists) }
-    guard subscriber.connections.count < settings.transactionsPerSubscriber else {
+    guard subscriber.openTransactions < settings.transactionsPerSubscriber else {
       return fail(subscriber, request, .noSpace)
     }
     let key = transactions.open(
       OpenTransaction(
-        subscriber: subscriber.token, request: request, transaction: transaction, pvd: domain.id,
+        kind: .connection, subscriber: subscriber.token, request: request, transaction: transaction, pvd: domain.id,
         interface: domain.interface))
     subscriber.connections[transaction.identifier] = key
+    for address in [destination.socketAddress, source?.socketAddress] {
+      // A link-local address of another interface's.
+      if let scope = address?.scope, scope != 0, scope != domain.interface {
+        return end(connection: key, Failure(.invalid, from: .local))
+      }
+    }
     // A source that is not the PvD's own is refused here: it would lead through another network, or nowhere.
     let own = state.usableAddresses(of: domain, linkLocal: true)
     let chosen =
@@ -44,15 +50,31 @@ extension Subscribers {
     while let result = connector.nextResult() {
       switch result {
       case .connected(let key, let socket):
-        guard let open = transactions.close(key), let subscriber = subscribers[open.subscriber] else { continue }
+        guard let open = transactions[key], let subscriber = subscribers[open.subscriber] else { continue }
+        if subscriber.queue.isFull {
+          count(.resultsDropped)
+          end(connection: key, Failure(.noBufferSpace, from: .local))
+          continue
+        }
+        transactions.close(key)
         subscriber.connections[open.transaction.identifier] = nil
         connectivity.connected(subscriber.token, over: open.interface, at: Clock.bootTime())
-        write(to: subscriber, isNews: false, passing: socket) { writer throws(MessageOverflow) in
+        let handover = Handover(socket, refusal: refusal(of: open))
+        write(to: subscriber, isNews: false, passing: handover) { writer throws(MessageOverflow) in
           try writer.connected(to: open.request, open.transaction)
         }
       case .failed(let key, let failure): end(connection: key, Failure(failure))
       }
     }
+  }
+
+  private func refusal(of open: OpenTransaction) -> [UInt8] {
+    var memory = [UInt8](repeating: 0, count: 64)
+    var span = memory.mutableSpan
+    var writer = MessageWriter(unsafe span.mutableBytes)
+    let failure = Failure(.tooManyReferences, from: .local)
+    guard let length = try? writer.ended(.notConnected, to: open.request, open.transaction, failure) else { return [] }
+    return Array(memory.prefix(length))
   }
 
   mutating func end(connection key: UInt64, _ failure: Failure) {

@@ -68,7 +68,12 @@ extension Subscribers {
     case .getConfigurationData(let pvd, let reference):
       answerConfigurationData(pvd, reference, header, subscriber, state, moment)
 
-    case .translateName, .stopTranslatingName: fail(subscriber, header, .operationNotSupported)
+    case .translateName(let pvd, let transaction, let name):
+      guard let domain = domain(pvd, subscriber, state) else { return fail(subscriber, header, .noSuchEntry) }
+      translate(transaction, name, in: domain, header, subscriber, state, moment, poller)
+    case .stopTranslatingName(let transaction):
+      stopTranslating(transaction, subscriber)
+      acknowledge(header, subscriber)
     case .connectToPvD(let pvd):
       guard pvd == 0 || state.domain(pvd) != nil else { return fail(subscriber, header, .noSuchEntry) }
       subscriber.selectedDomain = pvd

@@ -39,7 +39,8 @@ final class Subscriber {
   var addressesOf: [UInt32] = []
   /// What CONNECT_TO_PVD selected, 0 for none.
   var selectedDomain: UInt32 = 0
-  /// Keys of the connections that are on their way, by the subscriber's own identifiers.
+  /// Keys of the translations and connections that are under way, by the subscriber's own identifiers.
+  var translations: [UInt32: UInt64] = [:]
   var connections: [UInt32: UInt64] = [:]
 
   init(
@@ -56,6 +57,8 @@ final class Subscriber {
 
   /// The pid that others are told for what this one did; a process that can't be seen from here has none.
   var verifiedPid: UInt32 { peer.pid > 0 ? UInt32(peer.pid) : .max }
+
+  var openTransactions: Int { translations.count + connections.count }
 
   /// The PvD that an identifier in a request means.
   func meaning(_ pvd: UInt32) -> UInt32 { pvd == 0 ? selectedDomain : pvd }
@@ -95,17 +98,30 @@ final class Subscriber {
   }
 }
 
+/// A connection on its way to a subscriber, beside CONNECTED.
+final class Handover {
+  let socket: PassedDescriptor
+  /// What is sent in place of CONNECTED where the kernel passes no more descriptors.
+  let refusal: [UInt8]
+
+  init(_ socket: PassedDescriptor, refusal: [UInt8]) {
+    self.socket = socket
+    self.refusal = refusal
+  }
+}
+
 extension Subscriber {
   /// What the socket would not take yet, in order. Its bound counts bytes, with what keeping a message costs; past it
   /// the oldest news are dropped. Answers are not, and stand past the bound if they must: no more than one request's
-  /// can, because nothing is read from a subscriber while answers wait for it.
+  /// can, because nothing is read from a subscriber while answers wait for it, and the last one of each translation and
+  /// connection. What these gave before that is dropped while the queue `isFull`.
   struct Queue {
     private struct Entry {
       /// Empty where it was sent or dropped.
       var bytes: [UInt8]
       var isNews: Bool
       /// What goes beside it by SCM_RIGHTS.
-      var passed: PassedDescriptor?
+      var passed: Handover?
     }
 
     /// Bytes that a message costs beside its own: its entry and its allocation's header.
@@ -125,9 +141,11 @@ extension Subscriber {
     init(limit: Int) { self.limit = limit }
 
     var isEmpty: Bool { holes == entries.count }
+    /// Only what must be said finds room.
+    var isFull: Bool { size >= limit }
 
     /// - Returns: how many news had to go for it, itself included where there was no other.
-    mutating func append(_ message: RawSpan, isNews: Bool, passing passed: PassedDescriptor? = nil) -> Int {
+    mutating func append(_ message: RawSpan, isNews: Bool, passing passed: Handover? = nil) -> Int {
       let cost = message.byteCount + Queue.overhead
       var dropped = 0
       while size + cost > limit, let place = oldestNews() {
@@ -159,7 +177,7 @@ extension Subscriber {
     }
 
     /// The oldest message, and what goes beside it; nil if there is none.
-    mutating func front() -> (message: [UInt8], passed: PassedDescriptor?)? {
+    mutating func front() -> (message: [UInt8], passed: Handover?)? {
       if isEmpty { return nil }
       while entries[first].bytes.isEmpty { first += 1 }
       return (entries[first].bytes, entries[first].passed)

@@ -3,6 +3,8 @@ enum SubscriberCounter: Int, CaseIterable {
   case accepted, refusedFull, acceptFailed, closed
   case triggerRequests, mifRequests, refused
   case answers, news, newsDropped, overruns, held
+  /// Results of translations and connections that a subscriber who does not read could not be given.
+  case resultsDropped, socketsNotPassed
 
   var name: StaticString {
     switch self {
@@ -18,6 +20,8 @@ enum SubscriberCounter: Int, CaseIterable {
     case .newsDropped: "subscribers.news-dropped"
     case .overruns: "mif.overruns"
     case .held: "subscribers.held-back"
+    case .resultsDropped: "mif.results-dropped"
+    case .socketsNotPassed: "mif.sockets-not-passed"
     }
   }
 }

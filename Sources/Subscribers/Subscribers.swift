@@ -3,6 +3,7 @@ package import Connecting
 import Messages
 package import Platform
 package import Provisioning
+package import Resolving
 
 /// Everybody who is told: the two listening sockets, the connections to them, and the fan-out.
 ///
@@ -25,10 +26,11 @@ package struct Subscribers: ~Copyable {
     /// Who may have interfaces set up and down, and vote on them, beside root. The rules' trigger types don't matter.
     package var connectivityManagers: [AccessRule] = []
     package var connectivity = Connectivity.Settings()
-    /// Connections of one subscriber that are on their way at a time; a further one is answered ENOSPC.
+    /// Translations and connections of one subscriber that are under way at a time; a further one is answered ENOSPC.
     package var transactionsPerSubscriber = 1024
     /// How long a connection may take, nanoseconds.
     package var connectTimeout: UInt64 = 30_000_000_000
+    package var resolver = Resolver.Settings()
     package var connector = Connector.Settings()
     package var socketMode: UInt32 = 0o666
     package var socketGroup: UInt32?
@@ -48,6 +50,7 @@ package struct Subscribers: ~Copyable {
   private static var mifListenerToken: UInt64 { tokenBit | 2 }
   private static var retryToken: UInt64 { tokenBit | 3 }
   /// The resolver's and the connector's own tokens: those of connections, which count up, never come there.
+  private static var resolverBit: UInt64 { 1 << 62 }
   private static var connectorBit: UInt64 { 1 << 61 }
   /// How long nobody is accepted after that failed, nanoseconds.
   private static var retryInterval: UInt64 { 100_000_000 }
@@ -59,6 +62,7 @@ package struct Subscribers: ~Copyable {
   private var retry: Timer
   /// By token; a token is never used again.
   private(set) var subscribers: [UInt64: Subscriber] = [:]
+  var resolver: Resolver
   var connector: Connector
   var transactions = OpenTransactions()
   var connectivity: Connectivity
@@ -85,16 +89,30 @@ package struct Subscribers: ~Copyable {
       path: directory + Array("/trigger.sock".utf8), mode: settings.socketMode, group: settings.socketGroup)
     let mif = try Listener(
       path: directory + Array("/mif.sock".utf8), mode: settings.socketMode, group: settings.socketGroup)
-    do throws(Errno) {
-      retry = try Timer()
-    } catch {
-      throw SystemFailure("create a timer for the sockets in", directory, error)
-    }
+    let timer = try Self.retryTimer()
+    resolver = try Self.resolver(settings.resolver)
+    retry = timer
     connector = Connector(tokenBase: Self.tokenBit | Self.connectorBit, settings: settings.connector)
     connectivity = Connectivity(settings.connectivity)
     self.settings = settings
     triggerListener = trigger
     mifListener = mif
+  }
+
+  private static func retryTimer() throws(SystemFailure) -> Timer {
+    do throws(Errno) {
+      return try Timer()
+    } catch {
+      throw SystemFailure("create a timer for the subscribers", [], error)
+    }
+  }
+
+  private static func resolver(_ settings: Resolver.Settings) throws(SystemFailure) -> Resolver {
+    do throws(Errno) {
+      return try Resolver(tokenBase: tokenBit | resolverBit, settings: settings)
+    } catch {
+      throw SystemFailure("start c-ares for the subscribers", [], error)
+    }
   }
 
   /// Has the poller watch both sockets.
@@ -114,6 +132,7 @@ package struct Subscribers: ~Copyable {
     body("subscribers.connected", UInt64(subscribers.count))
     for counter in SubscriberCounter.allCases { body(counter.name, counts[counter.rawValue]) }
     for refusal in MessageRefusal.allCases { body(refusal.name, refusals[Int(refusal.rawValue)]) }
+    resolver.forEachCounter(body)
     connector.forEachCounter(body)
   }
 
@@ -132,6 +151,9 @@ package struct Subscribers: ~Copyable {
     case Self.triggerListenerToken: accept(.trigger, poller)
     case Self.mifListenerToken: accept(.mif, poller)
     case Self.retryToken: if retry.acknowledge() { watchListeners(poller, .read) }
+    case let token where token & Self.resolverBit != 0:
+      resolver.handle(event, at: moment.instant.nanoseconds, poller)
+      deliverTranslations()
     case let token where token & Self.connectorBit != 0:
       connector.handle(event, at: moment.instant.nanoseconds, poller)
       deliverConnections()
@@ -167,14 +189,17 @@ package struct Subscribers: ~Copyable {
   /// When `advance` has something to do next, nanoseconds of CLOCK_BOOTTIME; nil for never.
   package var deadline: UInt64? {
     var next = connectivity.deadline
+    if let resolver = resolver.deadline { next = min(next ?? .max, resolver) }
     if let connector = connector.deadline { next = min(next ?? .max, connector) }
     return next
   }
 
-  /// Lets time pass for connections and the interfaces that are on their way up or down.
+  /// Lets time pass for translations, connections and the interfaces that are on their way up or down.
   package mutating func advance(at now: UInt64, _ state: NetworkState, _ poller: borrowing Poller) {
     connectivity.advance(to: now) { state.condition(of: $0) }
     carryOut(state)
+    resolver.advance(at: now, poller)
+    deliverTranslations()
     connector.advance(at: now, poller)
     deliverConnections()
   }
@@ -345,7 +370,7 @@ package struct Subscribers: ~Copyable {
 
   /// Sends a message, or queues it behind those that wait.
   mutating func send(
-    _ message: RawSpan, to subscriber: Subscriber, isNews: Bool, passing passed: PassedDescriptor? = nil
+    _ message: RawSpan, to subscriber: Subscriber, isNews: Bool, passing passed: Handover? = nil
   ) {
     guard subscriber.hears else { return }
     count(isNews ? .news : .answers)
@@ -367,14 +392,20 @@ package struct Subscribers: ~Copyable {
 
   /// False if the socket takes nothing now, or never again.
   private mutating func transmit(
-    _ message: RawSpan, to subscriber: Subscriber, passing passed: PassedDescriptor?
+    _ message: RawSpan, to subscriber: Subscriber, passing passed: Handover?
   ) -> Bool {
-    let sent =
+    var sent =
       if let passed {
-        subscriber.connection.send(message, passing: passed.descriptor)
+        subscriber.connection.send(message, passing: passed.socket.descriptor)
       } else {
         subscriber.connection.send(message)
       }
+    if case .failed(let error) = sent, error.rawValue == ETOOMANYREFS, let passed {
+      // The kernel keeps as many descriptors for us as it may that nobody has taken yet.
+      count(.socketsNotPassed)
+      let refusal = passed.refusal
+      sent = subscriber.connection.send(unsafe refusal.span.bytes)
+    }
     switch sent {
     case .sent: return true
     case .wouldBlock: return false
@@ -405,7 +436,7 @@ package struct Subscribers: ~Copyable {
   /// - Returns: false if it did not fit; only CONFIG_DATA can be that long.
   @discardableResult
   mutating func write(
-    to subscriber: Subscriber, isNews: Bool, passing passed: PassedDescriptor? = nil,
+    to subscriber: Subscriber, isNews: Bool, passing passed: Handover? = nil,
     _ body: (inout MessageWriter) throws(MessageOverflow) -> Void
   ) -> Bool {
     var memory = scratch.takeAnswer()
