@@ -10,7 +10,7 @@ from signal import SIGTERM
 
 from .connection import Connection
 from .mif_client import MifClient
-from .processes import LabError, wait_until
+from .processes import LabError, Mounts, wait_until
 from .topology import Lab
 from .trigger_client import TriggerClient
 
@@ -20,10 +20,19 @@ SOCKETS = (TriggerClient.name, MifClient.name)
 class Agent:
     """One run of the agent's binary in the host's namespace. Its sockets are reachable from anywhere."""
 
-    def __init__(self, lab: Lab, binary: Path, *arguments: str, name: str = "agent", ready: bool = True) -> None:
+    def __init__(
+        self,
+        lab: Lab,
+        binary: Path,
+        *arguments: str,
+        name: str = "agent",
+        ready: bool = True,
+        mounts: Mounts = Mounts(),
+    ) -> None:
         self.binary = binary
         self.directory = lab.directory(f"{name}-run")
-        self.child = lab.spawn(lab.host, name, str(binary), "--runtime-dir", str(self.directory), *arguments)
+        command = [str(binary), "--runtime-dir", str(self.directory), *arguments]
+        self.child = lab.spawn(lab.host, name, *command, mounts=mounts)
         if ready:
             self.wait_ready()
 
