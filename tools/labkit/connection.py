@@ -49,6 +49,15 @@ class Connection:
         self._outbox.append(data)
         self._flush()
 
+    def flush(self, seconds: float = 5.0) -> None:
+        """Waits until the agent has room for all that was sent, without reading anything."""
+        deadline = time.monotonic() + seconds
+        while self._outbox:
+            _, writable, _ = select.select([], [self.socket], [], max(0.0, deadline - time.monotonic()))
+            if not writable:
+                raise Timeout(f"{len(self._outbox)} requests on {self.name} not taken within {seconds:g} s")
+            self._flush()
+
     def _flush(self) -> None:
         try:
             while self._outbox:

@@ -66,14 +66,19 @@ def labels(name: str) -> bytes:
     return b"".join(bytes([len(part)]) + part for part in parts) + b"\0"
 
 
-def record(owner: str | bytes, kind: int, data: bytes, ttl: int = 60) -> bytes:
+def question(name: str, kind: int, id: int = 1) -> bytes:
+    """A query as a simple resolver sends it."""
+    return struct.pack("!6H", id, 0x0100, 1, 0, 0, 0) + labels(name) + struct.pack("!HH", kind, 1)
+
+
+def record(owner: str | bytes, kind: int, data: bytes, ttl: int = 60, of_class: int = 1) -> bytes:
     head = owner if isinstance(owner, bytes) else labels(owner)
-    return head + struct.pack("!HHIH", kind, 1, ttl, len(data)) + data
+    return head + struct.pack("!HHIH", kind, of_class, ttl, len(data)) + data
 
 
-def address(owner: str | bytes, ip: str, ttl: int = 60) -> bytes:
+def address(owner: str | bytes, ip: str, ttl: int = 60, of_class: int = 1) -> bytes:
     packed = ipaddress.ip_address(ip).packed
-    return record(owner, A if len(packed) == 4 else AAAA, packed, ttl)
+    return record(owner, A if len(packed) == 4 else AAAA, packed, ttl, of_class)
 
 
 def alias(owner: str | bytes, target: str, ttl: int = 60) -> bytes:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from . import advertise, daemons
 from .advertise import RouterAdvertisement
-from .mif_client import Element, Mif
+from .mif_client import Element
 from .story import MifEar, eventually
 from .topology import Lab, Uplink
 
@@ -44,5 +44,5 @@ def pvd_with(ear: MifEar, element: Element, address: str) -> int:
         assert len(found) == 1 and element in ear.client.elements_of(found[0]), (address, found)
 
     eventually(there)
-    ear.expect(kind=Mif.ADDRESS, ip=address)
+    ear.mark()
     return found[0]
