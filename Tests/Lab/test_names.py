@@ -5,6 +5,7 @@ import errno
 import os
 import socket
 import struct
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -589,8 +590,9 @@ def subscriber_in_a_process(agent: Agent, pvd: int, count: int) -> int:
             client = MifClient(agent.directory)
             for number in range(count):
                 client.translate(f"n{number}.example", pvd)
+            client.flush()
             os.write(writing, b"!")
-            os.read(reading, 1)
+            time.sleep(60)
         finally:
             os._exit(1)
     os.close(writing)
