@@ -604,7 +604,7 @@ def subscriber_in_a_process(agent: Agent, pvd: int, count: int) -> int:
 def test_subscriber_dies(lab: Lab, up0: Uplink, mif: MifEar, agent: Agent, serve: Serve, one: int) -> None:
     """Killed in the middle: its translations are forgotten, late answers find nobody, others go on."""
     server = serve(up0, dns.silent)
-    before = descriptors(agent)
+    before = agent.descriptors()
     pid = subscriber_in_a_process(agent, one, 20)
     server.wait_asked("n19.example", 2)
     mine = mif.client.translate(NAME, one)
@@ -617,15 +617,8 @@ def test_subscriber_dies(lab: Lab, up0: Uplink, mif: MifEar, agent: Agent, serve
     assert len(asked) == 2
     complete(mif.client.finish(mine), ONE4, ONE6)
     # The channel to the server stays for a while, no descriptor beyond it.
-    assert descriptors(agent) <= before + 1
+    assert agent.descriptors() <= before + 1
     assert agent.child.running
-
-
-def descriptors(agent: Agent) -> int:
-    """Open descriptors of the agent, both of its processes."""
-    pids = [agent.child.pid]
-    pids += [int(pid) for pid in Path(f"/proc/{pids[0]}/task/{pids[0]}/children").read_text().split()]
-    return sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in pids)
 
 
 def test_bound(lab: Lab, up0: Uplink, mif: MifEar, agent: Agent, serve: Serve, one: int) -> None:
