@@ -472,7 +472,7 @@ class MifClient(Connection):
             raise OSError(answer.errno, f"GET_CONFIG_DATA {pvd} {element} {info}")
         number, _, _ = _pvd(answer)
         asked = struct.unpack("=HHII", answer.one(P_ELEMENT))
-        if number != pvd or asked != (element, 0, info, 0):
+        if pvd not in (0, number) or asked != (element, 0, info, 0):
             raise ProtocolError(f"GET_CONFIG_DATA answered for PvD {number}, {asked}")
         found = [_datum(body) for body in answer.all(P_DATA)]
         if (answer.kind == Mif.CONFIG_DATA) != bool(found) or answer.kind not in (Mif.CONFIG_DATA, Mif.NO_CONFIG_DATA):
