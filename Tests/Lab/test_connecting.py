@@ -13,7 +13,7 @@ from signal import SIGKILL
 import pytest
 
 from labkit.agent import Agent
-from labkit.clients import mif_client
+from labkit.clients import mif_client, mif_client_of
 from labkit.mif_client import UDP, Element, Errand, Failure, From, Info, Mif, MifClient
 from labkit.processes import wait_until
 from labkit.story import MifEar, tell
@@ -197,6 +197,17 @@ def test_selected_pvd(
         assert other.connect(PEER4, PORT).refused == errno.ENOENT
     assert client.select_pvd(0) == 0
     assert client.connect(PEER4, PORT).refused == errno.ENOENT
+
+
+def test_who_may(
+    lab: Lab, up0: Uplink, up1: Uplink, agent: Agent, mif: MifEar, pvds: list[int], listen: Listen
+) -> None:
+    """Whoever may open the socket may connect; nobody gets a port by it that he could not have by himself."""
+    server = listen(lab.peer, PEER4)
+    with mif_client_of(agent, 65_534) as nobody:
+        assert talk(nobody.connect(PEER4, PORT, pvds[1]), server) == up1.host4
+        reserved = nobody.connect(PEER4, PORT, pvds[1], source=up1.host4, source_port=80)
+        assert failure(reserved) == Failure(errno.EACCES, From.LOCAL)
 
 
 def test_overlapping_networks(lab: Lab, up0: Uplink, up1: Uplink, mif: MifEar, listen: Listen) -> None:

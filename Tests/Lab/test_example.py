@@ -31,7 +31,7 @@ from labkit.mif_client import (
     transaction_payload,
 )  # fmt: skip
 from labkit.processes import wait_until
-from labkit.site import advertised, leased
+from labkit.site import PrivateNetwork, advertised, leased
 from labkit.story import MifEar, tell
 from labkit.topology import Lab, Uplink
 
@@ -66,14 +66,6 @@ class Application(Connection):
             assert (message.kind, message.seq) == (kind, seq)
             found.append(message)
         return found
-
-
-class PrivateNetwork(Uplink):
-    """up0 with the IPv4 network of the example."""
-
-    @property
-    def router4(self) -> str:
-        return "192.168.1.1"
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from labkit.dns import Answer, Query, Server, reply, zone
 from labkit.frame import INFINITE
 from labkit.mif_client import COMPLETE, Errand, Failure, From, Mif, MifClient
 from labkit.processes import Mounts, wait_until
-from labkit.site import advertised, leased
+from labkit.site import PrivateNetwork, advertised, leased
 from labkit.story import MifEar, eventually, tell
 from labkit.topology import DNS6, PEER4, PEER6, Lab, Uplink
 
@@ -114,6 +114,31 @@ def test_servers_of_the_same_address(lab: Lab, up0: Uplink, up1: Uplink, mif: Mi
     complete(mif.client.lookup(NAME, pvds[1]), TWO4, TWO6)
     assert {query.source for query in first.queries} == {up0.slaac}
     assert {query.source for query in second.queries} == {up1.slaac}
+
+
+def test_overlapping_networks(lab: Lab, up0: Uplink, up1: Uplink, mif: MifEar, serve: Serve) -> None:
+    """192.168.1.0/24 behind both uplinks, 192.168.1.1 is router and server of each: two leases, two answers."""
+    pvds = []
+    for uplink, answer in ((up0, FIRST), (up1, SECOND)):
+        lab.router(uplink).ip("addr add 192.168.1.1/24 dev host0")
+        serve(uplink, answer, "192.168.1.1")
+        pvds.append(leased(lab, mif, PrivateNetwork(uplink.number), "192.168.1.1"))
+    assert len(set(pvds)) == 2
+    for _ in range(2):
+        complete(mif.client.lookup(NAME, pvds[0]), ONE4, ONE6)
+        complete(mif.client.lookup(NAME, pvds[1]), TWO4, TWO6)
+
+
+def test_renumbered(lab: Lab, up0: Uplink, mif: MifEar, serve: Serve, one: int) -> None:
+    """The network gives the host another address: from then on the server is asked from that one."""
+    server = serve(up0, FIRST)
+    complete(mif.client.lookup(NAME, one), ONE4, ONE6)
+    lab.r1.ip("addr add fd00:1::1/64 dev host0")
+    lab.host.ip(f"addr del {up0.slaac}/64 dev up0")
+    pvd = advertised(lab, mif, up0, [up0.router6], prefix="fd00:1::")
+    server.queries.clear()
+    complete(mif.client.lookup(NAME, pvd), ONE4, ONE6)
+    assert {query.source for query in server.queries} == {up0.slaac.replace(up0.prefix6, "fd00:1::")}
 
 
 def test_link_local_server(lab: Lab, up0: Uplink, mif: MifEar, serve: Serve) -> None:
@@ -326,6 +351,27 @@ def test_truncated_for_ever(lab: Lab, up0: Uplink, up1: Uplink, mif: MifEar, ser
     assert failure is not None and failure.errno in (errno.ECONNRESET, errno.EBADMSG), failure
 
 
+def test_many_truncated(lab: Lab, up0: Uplink, mif: MifEar, agent: Agent) -> None:
+    """A hundred and fifty at once that all need TCP, of dnsmasq, which ends a connection after a hundred questions."""
+
+    def long(number: int, step: int) -> str:
+        return ".".join(f"{number}-{step}-{part}".ljust(60, "a") for part in range(4)) + ".example"
+
+    records = []
+    for number in range(150):
+        # A chain of aliases that is too long for a datagram.
+        chain = [f"n{number}.example", *(long(number, step) for step in range(6))]
+        records += [f"cname={alias},{target}" for alias, target in zip(chain, chain[1:], strict=False)]
+        records.append(f"host-record={chain[-1]},{ONE4},{ONE6}")
+    daemons.dnsmasq_dns(lab, lab.router(up0), "dns-r1", [up0.router6], records)
+    pvd = advertised(lab, mif, up0, [up0.router6])
+    errands = [mif.client.translate(f"n{number}.example", pvd) for number in range(150)]
+    mif.client.finish_all(errands, 10)
+    for errand in errands:
+        assert errand.failure == COMPLETE and sorted(errand.ips) == sorted((ONE4, ONE6)), errand
+    assert mif.client.statistics()["resolver.truncated"] == 300
+
+
 def test_search_list(lab: Lab, up0: Uplink, mif: MifEar, serve: Serve) -> None:
     """A name without dots is looked for below the PvD's domains, in their order; with dots it is tried as it is first,
     and with a dot at its end only so."""
@@ -378,6 +424,14 @@ def test_no_server_is_there(lab: Lab, up0: Uplink, up1: Uplink, mif: MifEar) -> 
     assert refused is not None and refused.errno == errno.ECONNREFUSED and refused.rcode == 0, refused
 
 
+def test_server_comes_back(lab: Lab, up0: Uplink, mif: MifEar, serve: Serve, one: int) -> None:
+    """What refused a moment ago is asked again."""
+    refused = mif.client.lookup(NAME, one).failure
+    assert refused is not None and refused.errno == errno.ECONNREFUSED
+    serve(up0, FIRST)
+    complete(mif.client.lookup(NAME, one), ONE4, ONE6)
+
+
 def test_hanging_servers(
     lab: Lab, up0: Uplink, up1: Uplink, mif: MifEar, agent: Agent, serve: Serve
 ) -> None:
@@ -389,13 +443,18 @@ def test_hanging_servers(
     pvds = [advertised(lab, mif, up0, [up0.router6, other]), advertised(lab, mif, up1, [up1.router6])]
     client = mif.client
     slow, hopeless = client.translate(NAME, pvds[0]), client.translate(NAME, pvds[1])
+    # This one says "ask by TCP", accepts the connection, and says no more.
+    alone.answer = lambda _, query: [reply(query, truncated=True)] * (query.name == "big.example" and not query.tcp)
+    stuck = client.translate("big.example", pvds[1])
     complete(client.finish(slow), ONE4, ONE6)
     assert len(mute.queries) == 2 == len(good.queries)
     complete(client.lookup(NAME, pvds[0], seconds=1.5), ONE4, ONE6)
     assert len(mute.queries) == 2, "the one that hangs was asked first again"
     client.finish(hopeless, seconds=10)
     assert hopeless.failure == Failure(errno.ETIMEDOUT, From.TIME_OUT) and hopeless.found == []
-    assert [query.kind for query in alone.queries].count(dns.A) == 3
+    assert [query.kind for query in alone.asked(NAME)].count(dns.A) == 3
+    client.finish(stuck, seconds=10)
+    assert stuck.failure == Failure(errno.ETIMEDOUT, From.TIME_OUT) and alone.connections
 
 
 # Servers that lie
