@@ -1,5 +1,5 @@
-"""The MIF API of libmif and its examples: from "which networks do I have" to a connected socket, in C, to an address and
-to a host by its name.
+"""The MIF API of libmif and its examples: from "which networks do I have" to a connected socket, in C, to an
+address and to a host by its name.
 
 MIFD_CLIENTS names the directory that tools/build-clients fills."""
 
@@ -20,7 +20,7 @@ from labkit.dns import Answer, Server, reply, zone
 from labkit.processes import Child, wait_until
 from labkit.site import advertised
 from labkit.story import MifEar
-from labkit.topology import DNS4, PEER4, PEER6, Lab, Uplink
+from labkit.topology import PEER4, PEER6, Lab, Uplink
 
 pytestmark = pytest.mark.skipif(
     "MIFD_CLIENTS" not in os.environ, reason="MIFD_CLIENTS is not set: what tools/build-clients prints"
@@ -241,9 +241,7 @@ def won(done: Connection, uplink: Uplink) -> None:
     assert re.fullmatch(rf"connected to {service(uplink)} in {uplink.interface}/ra/\S+\n", done.said), done.said
 
 
-def test_connect_by_name(
-    lab: Lab, up0: Uplink, up1: Uplink, agent: Agent, connect: Path, networks: Networks
-) -> None:
+def test_connect_by_name(lab: Lab, up0: Uplink, up1: Uplink, agent: Agent, connect: Path, networks: Networks) -> None:
     """Two networks whose DNS servers differ: whichever wins, it is with the address of its own DNS server."""
     servers = networks(own(up0), own(up1))
     done = Connection(lab, connect, agent, NAME)

@@ -1,7 +1,7 @@
 """The draft's own example (draft-ietf-mif-api-extension-05, section 3.3), message by message, with its numbers.
 
-Interface 1 is up0 here, wa0 is up1. Behind up0 there is a network of IPv6 (PD 1, whose DNS server is 2001::1) and one of
-IPv4 (PD 2, 192.168.1.1); behind up1 another one of IPv6 (PD 3, 2002::1)."""
+Interface 1 is up0 here, wa0 is up1. Behind up0 there is a network of IPv6 (PD 1, whose DNS server is 2001::1) and one
+of IPv4 (PD 2, 192.168.1.1); behind up1 another one of IPv6 (PD 3, 2002::1)."""
 
 import socket
 import struct

@@ -235,7 +235,9 @@ def dnsmasq_dns(lab: Lab, namespace: Namespace, name: str, listen: Sequence[str]
     return child
 
 
-def unbound(lab: Lab, namespace: Namespace, name: str, listen: Sequence[str], zone: str, records: Sequence[str]) -> Child:
+def unbound(
+    lab: Lab, namespace: Namespace, name: str, listen: Sequence[str], zone: str, records: Sequence[str]
+) -> Child:
     """Unbound with one zone of its own. Its log has each query:
     `10.1.0.10 host.example. A IN`."""
     directory = lab.directory(name)
@@ -251,14 +253,14 @@ def unbound(lab: Lab, namespace: Namespace, name: str, listen: Sequence[str], zo
   username: ""
   chroot: ""
   directory: "{directory}"
-  pidfile: "{directory / 'pid'}"
+  pidfile: "{directory / "pid"}"
   use-syslog: no
   log-queries: yes
   num-threads: 1
   module-config: "iterator"
 auth-zone:
   name: "{zone}"
-  zonefile: "{directory / 'zone'}"
+  zonefile: "{directory / "zone"}"
   for-downstream: yes
   for-upstream: no
 remote-control:

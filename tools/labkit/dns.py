@@ -245,4 +245,3 @@ class Server:
         if len(self.queries) <= 50:
             tell(f"dns  {self._name} is asked for {query}")
         return query
-

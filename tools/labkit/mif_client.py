@@ -528,9 +528,7 @@ class MifClient(Connection):
             raise ProtocolError(f"{answer} to CONNECT_TO_PVD")
         return answer.errno
 
-    def _begin(
-        self, kind: Mif, what: str, identifier: int | None, payloads: Callable[[int], list[Payload]]
-    ) -> Errand:
+    def _begin(self, kind: Mif, what: str, identifier: int | None, payloads: Callable[[int], list[Payload]]) -> Errand:
         if identifier is None:
             self._last_identifier += 1
             identifier = self._last_identifier
