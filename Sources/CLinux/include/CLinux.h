@@ -88,6 +88,9 @@ static inline int clinux_bind(int fd, const void *address, socklen_t length) {
 static inline int clinux_connect(int fd, const void *address, socklen_t length) {
   return connect(fd, (const struct sockaddr *)address, length);
 }
+static inline int clinux_getsockname(int fd, void *address, socklen_t *length) {
+  return getsockname(fd, address, length);
+}
 static inline int clinux_getpeername(int fd, void *address, socklen_t *length) {
   return getpeername(fd, (struct sockaddr *)address, length);
 }
