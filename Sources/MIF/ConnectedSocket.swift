@@ -63,6 +63,6 @@ public struct ConnectionAttempt: Hashable, Sendable, CustomStringConvertible {
       case .connected: "connected"
       case .failed(let failure): failure.description
       }
-    return "\(domain.name): " + (remoteEndpoint.map { "\($0): " } ?? "") + end
+    return "\(domain.name): " + (remoteEndpoint.map { "\($0)" } ?? "the name") + ": " + end
   }
 }

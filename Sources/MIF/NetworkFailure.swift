@@ -48,6 +48,7 @@ public struct NetworkFailure: Hashable, Sendable, CustomStringConvertible {
   public var description: String {
     let words = message(ofError: errno)
     switch origin {
+    case .host where errno == EADDRNOTAVAIL: return "there is no address to reach it from"
     // What the resolver says before it asks anybody.
     case .host where errno == EDESTADDRREQ: return "no DNS server is known"
     case .host where errno == EILSEQ: return "the name is not UTF-8"

@@ -18,6 +18,13 @@ enum Arguments {
     throw ValidationError("'\(text)' is not a time: a whole number and ms, s or m, at most an hour, as in 2s")
   }
 
+  static func host(_ text: String) throws -> String {
+    guard !text.isEmpty, text.utf8.count <= 255 else {
+      throw ValidationError("expected a name or an address, of at most 255 bytes")
+    }
+    return text
+  }
+
   static func port(_ text: String) throws -> UInt16 {
     if let number = number(text[...]), let port = UInt16(exactly: number), port > 0 { return port }
     throw ValidationError("'\(text)' is not a port: a number from 1 to 65535")

@@ -30,7 +30,8 @@ struct Connect: ParsableCommand {
   var timeout: Duration = .seconds(30)
   @Flag(name: .shortAndLong, help: "Say on standard error what was tried and which way was taken.")
   var verbose = false
-  @Argument(help: "A name, or an address: a link-local one with % and its interface behind it.")
+  @Argument(
+    help: "A name, or an address: a link-local one with % and its interface behind it.", transform: Arguments.host)
   var host: String
   @Argument(help: "The port's number.", transform: Arguments.port)
   var port: UInt16

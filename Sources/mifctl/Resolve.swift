@@ -22,7 +22,9 @@ struct Resolve: ParsableCommand {
   @OptionGroup var options: Options
   @OptionGroup var output: OutputOptions
   @OptionGroup var selection: DomainOptions
-  @Argument(help: "The name; one without a dot is looked for below the domain's search list as well.")
+  @Argument(
+    help: "The name; one without a dot is looked for below the domain's search list as well.", transform: Arguments.host
+  )
   var name: String
 
   func run() throws {
@@ -62,9 +64,9 @@ struct Resolve: ParsableCommand {
       }
     }
     if !isFound {
-      throw Complaint(lines: [
-        "no provisioning domain\(domains.count < 2 ? "" : " of \(domains.count)") has an address for \(Text.printable(name))"
-      ])
+      let none =
+        domains.count == 1 ? "\(domains[0].label) has no" : "none of \(domains.count) provisioning domains has an"
+      throw Complaint(lines: ["\(none) address for \(Text.printable(name))"])
     }
   }
 }
