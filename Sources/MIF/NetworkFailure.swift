@@ -48,6 +48,8 @@ public struct NetworkFailure: Hashable, Sendable, CustomStringConvertible {
   public var description: String {
     let words = message(ofError: errno)
     switch origin {
+    // Its turn had not come when the time was over.
+    case .host where errno == ECANCELED: return "not tried"
     case .host where errno == EADDRNOTAVAIL: return "there is no address to reach it from"
     // What the resolver says before it asks anybody.
     case .host where errno == EDESTADDRREQ: return "no DNS server is known"
