@@ -27,7 +27,7 @@ extension NetworkState {
     }
     switch message.kind {
     case .ack
-    where request.messageType == .request || request.messageType == .discover && message.contains(rapidCommit):
+    where request.messageType == .request || request.messageType == .discover && message.contains(DHCPv4Option.rapidCommit):
       grant(message, place, moment)
     case .nak where request.messageType == .request:
       endLeases4(place, moment)
@@ -136,6 +136,3 @@ extension Link {
     return value << (64 - 8 * UInt64(bytes.count)) == hardwareAddress
   }
 }
-
-/// RFC 4039, 3: without it an ACK answers no DISCOVER.
-private let rapidCommit: UInt8 = 80
