@@ -74,11 +74,7 @@ extension NetworkState {
     if let servers = message.ntpServers {
       for server in 0..<servers.count { add(.ntpServers, .address(.v4(servers[server]))) }
     }
-    if let name = message.domainName {
-      var text: [UInt8] = []
-      name.append(to: &text)
-      add(.domainName, .text(text))
-    }
+    if let name = message.domainName { add(.domainName, .text(name.copy)) }
     if var names = message.domainSearch {
       while let name = names.next() {
         var text: [UInt8] = []
@@ -87,6 +83,18 @@ extension NetworkState {
       }
     }
     if let mtu = message.interfaceMTU { add(.mtu, .number(UInt32(mtu))) }
+    if let name = message.hostName { add(.hostName, .text(name.copy)) }
+    if let zone = message.timeZoneName { add(.timeZone, .text(zone.copy)) }
+    if let zone = message.posixTimeZone { add(.timeZone, .text(zone.copy)) }
+    if let uri = message.captivePortal { add(.captivePortal, .text(uri.copy)) }
+    if message.encryptedDNS != nil, let option = message.option(DHCPv4Option.encryptedDNS) {
+      add(.encryptedDNS, .bytes(option.copy))
+    }
+    if message.ipv6OnlyWait != nil { addUnread(DHCPv4Option.ipv6OnlyPreferred) }
+    for code in message.unknownCodes where !DHCPv4Option.isOfTheExchange(code) { addUnread(code) }
+    func addUnread(_ code: UInt8) {
+      if let option = message.option(code) { add(.rawOption(UInt16(code)), .bytes(option.copy)) }
+    }
 
     let address = ConfigurationSource.Lease(address: .v4(message.yourAddress), validUntil: end)
     interfaces[place].sources[index].replace(bounded(items), leases: [address])

@@ -139,6 +139,16 @@ package struct DHCPv4Message: ~Escapable {
     return false
   }
 
+  /// The codes of the options that no getter reads, each once, in the order in which they first occur.
+  package var unknownCodes: [UInt8] {
+    var codes: [UInt8] = []
+    var walk = DHCPv4OptionWalk(message, overload: overload)
+    while let option = walk.next() {
+      if !DHCPv4Rule.isKnown(option.code), !codes.contains(option.code) { codes.append(option.code) }
+    }
+    return codes
+  }
+
   @_lifetime(copy message)
   private static func gather(_ code: UInt8, _ message: RawSpan, _ overload: UInt8) -> OptionBytes? {
     var bytes = OptionBytes(in: message)
