@@ -27,7 +27,8 @@ extension NetworkState {
     }
     switch message.kind {
     case .ack
-    where request.messageType == .request || request.messageType == .discover && message.contains(rapidCommit):
+    where request.messageType == .request
+      || request.messageType == .discover && message.contains(DHCPv4Option.rapidCommit):
       grant(message, place, moment)
     case .nak where request.messageType == .request:
       endLeases4(place, moment)
@@ -90,10 +91,11 @@ extension NetworkState {
     if message.encryptedDNS != nil, let option = message.option(DHCPv4Option.encryptedDNS) {
       add(.encryptedDNS, .bytes(option.copy))
     }
-    if message.ipv6OnlyWait != nil { addUnread(DHCPv4Option.ipv6OnlyPreferred) }
-    for code in message.unknownCodes where !DHCPv4Option.isOfTheExchange(code) { addUnread(code) }
-    func addUnread(_ code: UInt8) {
-      if let option = message.option(code) { add(.rawOption(UInt16(code)), .bytes(option.copy)) }
+    if message.ipv6OnlyWait != nil, let option = message.option(DHCPv4Option.ipv6OnlyPreferred) {
+      add(.rawOption(UInt16(DHCPv4Option.ipv6OnlyPreferred)), .bytes(option.copy))
+    }
+    for option in message.unreadOptions where !DHCPv4Option.isOfTheExchange(option.code) {
+      add(.rawOption(UInt16(option.code)), .bytes(option.content))
     }
 
     let address = ConfigurationSource.Lease(address: .v4(message.yourAddress), validUntil: end)
@@ -144,6 +146,3 @@ extension Link {
     return value << (64 - 8 * UInt64(bytes.count)) == hardwareAddress
   }
 }
-
-/// RFC 4039, 3: without it an ACK answers no DISCOVER.
-private let rapidCommit: UInt8 = 80

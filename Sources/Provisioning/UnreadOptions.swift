@@ -46,10 +46,10 @@ extension ConfigurationSource.Item {
 
 extension DHCPv4Option {
   /// Whether it says something of this exchange alone, and configures nothing: the requested address, the message's
-  /// type, what the client asks for and can take, who it is, rapid commit, and what a relay added.
+  /// type, what the client asks for and can take, who it is, and what a relay added.
   static func isOfTheExchange(_ code: UInt8) -> Bool {
     switch code {
-    case 50, 53, 55, 57, 61, 80, 82: true
+    case 50, 55, 57, 61, 82: true
     default: false
     }
   }

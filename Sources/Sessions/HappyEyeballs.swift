@@ -11,6 +11,8 @@ package import Wire
 /// - What is found is put in the order of RFC 6724 6, with the preference of domains; then families and domains take
 ///   turns (RFC 8305 4): what was tried least comes first, so that neither a dead uplink nor a broken family costs more
 ///   than one attempt delay.
+/// - In a domain with IPv6 alone and a NAT64 (RFC 8781), IPv4 addresses are tried as the addresses that it translates
+///   (RFC 8305 7).
 /// - Attempts begin one attempt delay apart, or at once where one failed (RFC 8305 5). Addresses and domains may join
 ///   and go at any time; attempts of a domain that goes are dropped.
 /// - The first connection wins.
@@ -20,6 +22,7 @@ package struct HappyEyeballs: Sendable {
   package static let maximumDomains = 64
   package static let maximumAddresses = 32
   package static let maximumSources = 64
+  package static let maximumTranslators = 4
   package static let maximumAttempts = 32
 
   package enum Target: Hashable, Sendable {
@@ -93,6 +96,8 @@ package struct HappyEyeballs: Sendable {
     fileprivate var preference: Int16 = 0
     /// Its addresses; nil until all of them have been told.
     fileprivate var sources: [SourceCandidate]?
+    /// What its network's NAT64 embeds IPv4 addresses in.
+    fileprivate var translators: [IPPrefix] = []
     /// Until when its IPv4 addresses wait.
     fileprivate var heldUntil: UInt64?
     /// Attempts begun, of each family.
@@ -108,6 +113,21 @@ package struct HappyEyeballs: Sendable {
       let source = sources[place]
       return source.address.isLinkLocal && !address.isLinkLocal ? nil : source
     }
+    /// IPv4 addresses that it has no source for get others beside them that its NAT64 translates.
+    fileprivate mutating func synthesise() {
+      guard let sources, !translators.isEmpty, !sources.contains(where: { $0.address.family == .v4 }) else { return }
+      for candidate in candidates {
+        guard case .v4(let v4) = candidate.address else { continue }
+        for prefix in translators {
+          guard candidates.count < HappyEyeballs.maximumAddresses,
+            let address = IPv6Address(embedding: v4, in: prefix).map({ IPAddress.v6($0) }),
+            !candidates.contains(where: { $0.address == address })
+          else { continue }
+          candidates.append(Candidate(address: address, scope: 0))
+        }
+      }
+    }
+
     /// Whether IPv6 addresses are worth waiting for.
     fileprivate var hasIPv6: Bool {
       sources?.contains { $0.address.family == .v6 && !$0.address.isLinkLocal } ?? true
@@ -270,6 +290,22 @@ package struct HappyEyeballs: Sendable {
   package mutating func setSources(_ sources: [SourceCandidate], pvd: UInt32, at now: UInt64) {
     guard outcome == .racing, let place = place(of: pvd) else { return }
     reports[place].sources = Array(sources.prefix(HappyEyeballs.maximumSources))
+    reports[place].synthesise()
+    advance(at: now)
+  }
+
+  /// Whether `setTranslators` could lead to something: there are IPv4 addresses, and the domain has IPv6 alone.
+  package func needsTranslators(pvd: UInt32) -> Bool {
+    guard outcome == .racing, let place = place(of: pvd), let sources = reports[place].sources else { return false }
+    return !sources.isEmpty && !sources.contains { $0.address.family == .v4 }
+      && reports[place].candidates.contains { $0.address.family == .v4 }
+  }
+
+  /// The NAT64 prefixes of a domain's network (PREF64, RFC 8781).
+  package mutating func setTranslators(_ prefixes: [IPPrefix], pvd: UInt32, at now: UInt64) {
+    guard outcome == .racing, let place = place(of: pvd) else { return }
+    reports[place].translators = Array(prefixes.prefix(HappyEyeballs.maximumTranslators))
+    reports[place].synthesise()
     advance(at: now)
   }
 
@@ -301,6 +337,7 @@ package struct HappyEyeballs: Sendable {
       !reports[place].candidates.contains(where: { $0.address == address })
     else { return }
     reports[place].candidates.append(Candidate(address: address, scope: scope))
+    reports[place].synthesise()
     if address.family == .v4, reports[place].heldUntil == nil {
       reports[place].heldUntil = now.advanced(settings.resolutionDelay)
     }

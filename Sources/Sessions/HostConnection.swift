@@ -52,13 +52,14 @@ package struct HostConnection: ~Copyable {
     case domains(interface: UInt32)
     case addresses(pvd: UInt32)
     case preference
+    case translators
     case translation(Transaction)
     case attempt(Transaction)
 
     /// Ended by SNAPSHOT_END; until then not everything is known.
     var isSnapshot: Bool {
       switch self {
-      case .interfaces, .domains, .addresses: true
+      case .interfaces, .domains, .addresses, .translators: true
       case .preference, .translation, .attempt: false
       }
     }
@@ -66,7 +67,7 @@ package struct HostConnection: ~Copyable {
     var tellsDomains: Bool {
       switch self {
       case .interfaces, .domains: true
-      case .addresses, .preference, .translation, .attempt: false
+      case .addresses, .preference, .translators, .translation, .attempt: false
       }
     }
   }
@@ -80,6 +81,7 @@ package struct HostConnection: ~Copyable {
     var addresses: [AnnouncedAddress] = []
     /// All of its addresses have been told.
     var isWhole = false
+    var hasAskedForTranslators = false
     /// Told again since the last OVERRUN.
     var isCurrent = true
   }
@@ -236,14 +238,18 @@ package struct HostConnection: ~Copyable {
       end(outstanding.remove(at: place).purpose, at: now)
     case .configurationData(let pvd, _, let items):
       if let place { outstanding.remove(at: place) }
+      var translators: [IPPrefix] = []
       for item in items {
         if case .router(_, let preference) = item.value { race.prefer(Int16(preference), pvd: pvd, at: now) }
+        if item.identifier == .pref64, case .prefix(let prefix, _) = item.value { translators.append(prefix) }
       }
+      if !translators.isEmpty { race.setTranslators(translators, pvd: pvd, at: now) }
     case .noConfigurationData:
       if let place { outstanding.remove(at: place) }
     case .nameTranslation(let transaction, let found):
       guard order.family == nil || order.family == found.address.family else { return }
       race.found(found.address, scope: found.scope, transaction, at: now)
+      if found.address.family == .v4 { for place in known.indices { askForTranslators(place, at: now) } }
     case .nameTranslationEnded(let transaction, let failure):
       if let place { outstanding.remove(at: place) }
       race.translationEnded(transaction, failure, at: now)
@@ -322,6 +328,17 @@ package struct HostConnection: ~Copyable {
       if let source = SourceCandidate(address) { sources.append(source) }
     }
     race.setSources(sources, pvd: known[place].identifier, at: now)
+    askForTranslators(place, at: now)
+  }
+
+  /// Once, where IPv4 addresses were found that nothing but a NAT64 leads to.
+  private mutating func askForTranslators(_ place: Int, at now: UInt64) {
+    let pvd = known[place].identifier
+    guard !known[place].hasAskedForTranslators, order.family == nil, race.needsTranslators(pvd: pvd) else { return }
+    known[place].hasAskedForTranslators = true
+    ask(.getConfigurationData(pvd: pvd, ElementReference(.routerAdvertisement, identifier: .pref64)), .translators)
+    // Not lost before the answer is there.
+    race.setInStep(false, at: now)
   }
 
   private mutating func end(_ purpose: Purpose, at now: UInt64) {
@@ -333,7 +350,7 @@ package struct HostConnection: ~Copyable {
         !queue.contains({ $0.1?.tellsDomains ?? false })
       else { return }
       for gone in known.filter({ !$0.isCurrent }) { forget(gone.identifier, at: now) }
-    case .preference, .translation, .attempt: return
+    case .preference, .translators, .translation, .attempt: return
     }
   }
 
@@ -345,7 +362,7 @@ package struct HostConnection: ~Copyable {
     // Gone since it was told, and that it is gone is on its way; ENOSPC and the like leave it without addresses.
     case .addresses(let pvd): update(pvd, at: now) { $0.isWhole = true }
     case .interfaces: race.abandon(UInt16(error.rawValue))
-    case .domains, .preference: return
+    case .domains, .preference, .translators: return
     }
   }
 

@@ -50,9 +50,8 @@ package struct DHCPv4Message: ~Escapable {
   package let source: IPv4Address
   package let destination: IPv4Address
   package let kind: Kind
-  private let message: RawSpan
-  /// Option overload (RFC 2132, 9.3): 1 for file, 2 for sname, 3 for both.
-  private let overload: UInt8
+  let message: RawSpan
+  let index: DHCPv4OptionIndex
 
   @_lifetime(copy message)
   init(_ message: RawSpan, source: IPv4Address, destination: IPv4Address, isToClient: Bool) throws(Refusal) {
@@ -62,34 +61,18 @@ package struct DHCPv4Message: ~Escapable {
     guard Int(message.u8(Field.hardwareLength)) <= Field.hardwareAddressLength else { throw .dhcpv4HardwareLength }
     guard message.u32(Field.cookie) == DHCPv4Message.cookie else { throw .dhcpv4Cookie }
 
-    // The first walk finds the overload, which only the options field itself may hold.
-    var overload: UInt8 = 0
-    var cursor = DHCPv4OptionCursor(message, from: Field.options, to: message.byteCount)
-    while let option = try cursor.next() {
-      if option.code == DHCPv4Option.overload, option.length == 1, message.u8(option.offset) <= 3 {
-        overload = message.u8(option.offset)
-      }
-    }
-    if overload & 1 != 0 {
-      cursor = DHCPv4OptionCursor(message, from: Field.file, to: Field.cookie)
-      while try cursor.next() != nil {}
-    }
-    if overload & 2 != 0 {
-      cursor = DHCPv4OptionCursor(message, from: Field.serverName, to: Field.file)
-      while try cursor.next() != nil {}
-    }
+    index = try DHCPv4OptionIndex(message)
     self.message = message
-    self.overload = overload
     self.source = source
     self.destination = destination
 
-    guard let type = DHCPv4Message.gather(DHCPv4Option.messageType, message, overload), type.count == 1,
+    guard let type = index.value(DHCPv4Option.messageType, in: message), type.count == 1,
       let kind = Kind(rawValue: type[0]), kind.isFromServer == isToClient
     else { throw .dhcpv4MessageType }
     self.kind = kind
     // RFC 2131, table 3.
     if kind.isFromServer {
-      guard let server = DHCPv4Message.gather(DHCPv4Option.serverIdentifier, message, overload), server.count == 4
+      guard let server = index.value(DHCPv4Option.serverIdentifier, in: message), server.count == 4
       else { throw .dhcpv4ServerIdentifier }
     }
   }
@@ -123,42 +106,15 @@ package struct DHCPv4Message: ~Escapable {
   /// giaddr.
   package var relayAddress: IPv4Address { message.ipv4(Field.relayAddress) }
 
-  /// An option's whole value, nil where it is absent or in more than 16 pieces. Of known options prefer the getters,
-  /// which check.
+  /// The whole value of an option that there is a getter for, and of `rapidCommit`; nil where it is absent or in too
+  /// many pieces. Prefer the getters, which check.
   @_lifetime(copy self)
-  package func option(_ code: UInt8) -> OptionBytes? {
-    DHCPv4Message.gather(code, message, overload)
-  }
+  @inline(__always)
+  package func option(_ code: UInt8) -> OptionBytes? { index.value(code, in: message) }
 
-  /// Whether an option is there, be it malformed.
-  package func contains(_ code: UInt8) -> Bool {
-    var walk = DHCPv4OptionWalk(message, overload: overload)
-    while let option = walk.next() {
-      if option.code == code { return true }
-    }
-    return false
-  }
+  /// Whether such an option is there, be it malformed.
+  package func contains(_ code: UInt8) -> Bool { index.contains(code) }
 
-  /// The codes of the options that no getter reads, each once, in the order in which they first occur.
-  package var unknownCodes: [UInt8] {
-    var codes: [UInt8] = []
-    var walk = DHCPv4OptionWalk(message, overload: overload)
-    while let option = walk.next() {
-      if !DHCPv4Rule.isKnown(option.code), !codes.contains(option.code) { codes.append(option.code) }
-    }
-    return codes
-  }
-
-  @_lifetime(copy message)
-  private static func gather(_ code: UInt8, _ message: RawSpan, _ overload: UInt8) -> OptionBytes? {
-    var bytes = OptionBytes(in: message)
-    var isPresent = false
-    var walk = DHCPv4OptionWalk(message, overload: overload)
-    while let option = walk.next() {
-      guard option.code == code else { continue }
-      isPresent = true
-      guard bytes.append(segment: option.offset, length: option.length) else { return nil }
-    }
-    return isPresent ? bytes : nil
-  }
+  /// The options that no getter reads, each whole, in the order in which they first occur.
+  package var unreadOptions: [(code: UInt8, content: [UInt8])] { index.unread(in: message) }
 }

@@ -1,43 +1,66 @@
-/// The value of one DHCPv4 option, gathered from all of its places in the message without copying: an option that
-/// is repeated is one value (RFC 3396, 7), in the order options field, file, sname (RFC 2131, 4.1).
+/// The value of one DHCPv4 option, without copying: as it stands in the message, or gathered from all of its places
+/// there. An option that is repeated is one value (RFC 3396, 7), in the order options field, file, sname (RFC 2131, 4.1).
 package struct OptionBytes: ~Escapable {
-  private let message: RawSpan
-  /// Where each segment begins in the message (high 16 bits) and how long it is (low 16 bits). An option in more
-  /// segments is refused: 16 full ones hold 4,080 bytes.
-  private var segments = InlineArray<16, UInt32>(repeating: 0)
-  private var segmentCount = 0
+  /// Of all options of a message; 16 full ones hold 4,080 bytes.
+  typealias Pieces = InlineArray<16, UInt16>
+
+  /// The value; where it is in pieces, the message.
+  private let bytes: RawSpan
+  /// Where each piece begins in the message, behind its length.
+  private let pieces: Pieces
+  /// The places in `pieces` that are this value's; none where the value is in one piece.
+  private let places: Range<UInt8>
   /// The window into the gathered value.
   private var start = 0
-  package private(set) var count = 0
+  package private(set) var count: Int
+
+  /// A value that is in one piece.
+  @_lifetime(copy value)
+  init(_ value: RawSpan) {
+    bytes = value
+    pieces = Pieces(repeating: 0)
+    places = 0..<0
+    count = value.byteCount
+  }
 
   @_lifetime(copy message)
-  init(in message: RawSpan) { self.message = message }
-
-  /// False if there is no room for one more segment.
-  mutating func append(segment offset: Int, length: Int) -> Bool {
-    if length == 0 { return true }
-    guard segmentCount < segments.count else { return false }
-    segments[segmentCount] = UInt32(truncatingIfNeeded: offset) << 16 | UInt32(truncatingIfNeeded: length)
-    segmentCount += 1
-    count += length
-    return true
+  init(_ pieces: Pieces, _ places: Range<UInt8>, in message: RawSpan) {
+    bytes = message
+    self.pieces = pieces
+    self.places = places
+    count = 0
+    for place in places { count += Int(message.u8(Int(pieces[Int(place)]) - 1)) }
   }
 
   /// Byte `index`; 0 past the end.
   package subscript(index: Int) -> UInt8 {
-    guard index >= 0, index < count else { return 0 }
-    var rest = start + index
-    for number in 0..<segmentCount {
-      let length = Int(segments[number] & 0xFFFF)
-      if rest < length { return message.u8(Int(segments[number] >> 16) + rest) }
+    @inline(__always) get {
+      guard index >= 0, index < count else { return 0 }
+      return places.isEmpty ? bytes.u8(start + index) : gathered(start + index)
+    }
+  }
+
+  @inline(never)
+  private func gathered(_ index: Int) -> UInt8 {
+    var rest = index
+    for place in places {
+      let offset = Int(pieces[Int(place)])
+      let length = Int(bytes.u8(offset - 1))
+      if rest < length { return bytes.u8(offset + rest) }
       rest -= length
     }
     return 0
   }
 
   /// Values in network order; bytes past the end read as 0.
+  @inline(__always)
   package func u16(_ index: Int) -> UInt16 { UInt16(self[index]) << 8 | UInt16(self[index + 1]) }
-  package func u32(_ index: Int) -> UInt32 { UInt32(u16(index)) << 16 | UInt32(u16(index + 2)) }
+  @inline(__always)
+  package func u32(_ index: Int) -> UInt32 {
+    if places.isEmpty, index >= 0, index <= count - 4 { return bytes.u32(start + index) }
+    return UInt32(u16(index)) << 16 | UInt32(u16(index + 2))
+  }
+  @inline(__always)
   package func ipv4(_ index: Int) -> IPv4Address { IPv4Address(u32(index)) }
 
   /// `length` bytes from `offset`; what lies outside is left off.
@@ -122,8 +145,8 @@ package struct IPv4Routes: ~Escapable {
     // Only the significant octets of the destination are there.
     let significant = (Int(width) + 7) / 8
     guard bytes.count - offset >= 1 + significant + 4 else { return nil }
-    var value: UInt32 = 0
-    for index in 0..<significant { value |= UInt32(bytes[offset + 1 + index]) << (24 - 8 * UInt32(index)) }
+    // The router's four octets are behind it: no more are read here than there are.
+    let value = bytes.u32(offset + 1)
     let gateway = bytes.ipv4(offset + 1 + significant)
     offset += 1 + significant + 4
     return IPv4Route(prefix: IPPrefix(.v4(IPv4Address(value)), width).masked, gateway: gateway)

@@ -15,6 +15,8 @@ package enum DHCPv4Option {
   package static let serverIdentifier: UInt8 = 54
   package static let renewalTime: UInt8 = 58
   package static let rebindingTime: UInt8 = 59
+  /// RFC 4039.
+  package static let rapidCommit: UInt8 = 80
   /// RFC 4833.
   package static let posixTimeZone: UInt8 = 100
   package static let timeZoneName: UInt8 = 101
@@ -35,108 +37,49 @@ package enum DHCPv4Option {
   static let lastKnown = encryptedDNS
 }
 
-/// One place of an option in a message: code, and where its bytes are.
-struct DHCPv4OptionPlace {
-  var code: UInt8
-  var offset: Int
-  var length: Int
-}
-
-/// The options of one field of a message: up to the end option, or to the field's end where a sender forgot it.
-struct DHCPv4OptionCursor: ~Escapable {
-  private let message: RawSpan
-  private var offset: Int
-  private let end: Int
-
-  /// From `offset` to `end`, both inside of the message.
-  @_lifetime(copy message)
-  init(_ message: RawSpan, from offset: Int, to end: Int) {
-    self.message = message
-    self.offset = offset
-    self.end = end
-  }
-
-  mutating func next() throws(Refusal) -> DHCPv4OptionPlace? {
-    while offset < end {
-      let code = message.u8(offset)
-      offset += 1
-      if code == DHCPv4Option.pad { continue }
-      if code == DHCPv4Option.end { break }
-      guard offset < end else { throw .dhcpv4OptionOverrun }
-      let length = Int(message.u8(offset))
-      guard length < end - offset else { throw .dhcpv4OptionOverrun }
-      let place = DHCPv4OptionPlace(code: code, offset: offset + 1, length: length)
-      offset += 1 + length
-      return place
-    }
-    offset = end
-    return nil
-  }
-}
-
-/// The options of all fields of a checked message, in the order options, file, sname (RFC 2131, 4.1).
-struct DHCPv4OptionWalk: ~Escapable {
-  private typealias Field = DHCPv4Message.Field
-
-  private let message: RawSpan
-  private var cursor: DHCPv4OptionCursor
-  /// Bit 0: file is still to be read, bit 1: sname.
-  private var pending: UInt8
-
-  @_lifetime(copy message)
-  init(_ message: RawSpan, overload: UInt8) {
-    self.message = message
-    cursor = DHCPv4OptionCursor(message, from: Field.options, to: message.byteCount)
-    pending = overload
-  }
-
-  mutating func next() -> DHCPv4OptionPlace? {
-    while true {
-      // The message's options were all found to fit when it was decoded.
-      if let place = try? cursor.next() { return place }
-      if pending & 1 != 0 {
-        cursor = DHCPv4OptionCursor(message, from: Field.file, to: Field.cookie)
-        pending &= ~1
-      } else if pending & 2 != 0 {
-        cursor = DHCPv4OptionCursor(message, from: Field.serverName, to: Field.file)
-        pending &= ~2
-      } else {
-        return nil
-      }
-    }
-  }
-}
-
 /// The values of known options. A getter is nil where the option is absent, and where it is malformed, which `faults`
 /// tells apart.
 extension DHCPv4Message {
   // RFC 2132.
-  package var serverIdentifier: IPv4Address? { address(DHCPv4Option.serverIdentifier) }
+  package var serverIdentifier: IPv4Address? {
+    @inline(__always) get { address(DHCPv4Option.serverIdentifier) }
+  }
   /// Seconds, 0xFFFFFFFF for ever (9.2). An ACK to an INFORM has none.
-  package var leaseTime: UInt32? { seconds(DHCPv4Option.leaseTime) }
+  package var leaseTime: UInt32? {
+    @inline(__always) get { seconds(DHCPv4Option.leaseTime) }
+  }
   /// T1 in seconds (9.11).
-  package var renewalTime: UInt32? { seconds(DHCPv4Option.renewalTime) }
+  package var renewalTime: UInt32? {
+    @inline(__always) get { seconds(DHCPv4Option.renewalTime) }
+  }
   /// T2 in seconds (9.12).
-  package var rebindingTime: UInt32? { seconds(DHCPv4Option.rebindingTime) }
+  package var rebindingTime: UInt32? {
+    @inline(__always) get { seconds(DHCPv4Option.rebindingTime) }
+  }
   /// Leading ones of the subnet mask (3.3), 0 to 32.
   package var prefixLength: UInt8? {
-    guard let bytes = wellFormed(DHCPv4Option.subnetMask) else { return nil }
-    return UInt8(bytes.u32(0).nonzeroBitCount)
+    @inline(__always) get {
+      guard let mask = seconds(DHCPv4Option.subnetMask), DHCPv4Rule.isMask(mask) else { return nil }
+      return UInt8(mask.nonzeroBitCount)
+    }
   }
   /// Bytes, 68 or more (5.1).
   package var interfaceMTU: UInt16? {
-    guard let bytes = wellFormed(DHCPv4Option.interfaceMTU) else { return nil }
-    return bytes.u16(0)
+    @inline(__always) get {
+      guard let bytes = option(DHCPv4Option.interfaceMTU), bytes.count == 2 else { return nil }
+      let mtu = bytes.u16(0)
+      return mtu >= DHCPv4Rule.smallestMTU ? mtu : nil
+    }
   }
   /// In order of preference (3.5); to be ignored where there are `classlessRoutes`.
   package var routers: IPv4AddressList? {
-    @_lifetime(copy self) get { addresses(DHCPv4Option.routers) }
+    @_lifetime(copy self) @inline(__always) get { addresses(DHCPv4Option.routers) }
   }
   package var domainNameServers: IPv4AddressList? {
-    @_lifetime(copy self) get { addresses(DHCPv4Option.domainNameServers) }
+    @_lifetime(copy self) @inline(__always) get { addresses(DHCPv4Option.domainNameServers) }
   }
   package var ntpServers: IPv4AddressList? {
-    @_lifetime(copy self) get { addresses(DHCPv4Option.ntpServers) }
+    @_lifetime(copy self) @inline(__always) get { addresses(DHCPv4Option.ntpServers) }
   }
   /// Letters, digits, hyphens, underscores and dots; without a final dot or zeros (3.17).
   package var domainName: OptionBytes? {
@@ -157,19 +100,19 @@ extension DHCPv4Message {
   /// Static routes by classes; to be ignored where there are `classlessRoutes` (RFC 3442).
   package var staticRoutes: IPv4Routes? {
     @_lifetime(copy self) get {
-      guard let bytes = wellFormed(DHCPv4Option.staticRoutes) else { return nil }
+      guard let bytes = option(DHCPv4Option.staticRoutes) else { return nil }
       return IPv4Routes(bytes, isClassless: false)
     }
   }
   package var classlessRoutes: IPv4Routes? {
     @_lifetime(copy self) get {
-      guard let bytes = wellFormed(DHCPv4Option.classlessRoutes) else { return nil }
+      guard let bytes = option(DHCPv4Option.classlessRoutes) else { return nil }
       return IPv4Routes(bytes, isClassless: true)
     }
   }
   package var domainSearch: DHCPv4SearchList? {
     @_lifetime(copy self) get {
-      guard let bytes = wellFormed(DHCPv4Option.domainSearch) else { return nil }
+      guard let bytes = option(DHCPv4Option.domainSearch) else { return nil }
       return DHCPv4SearchList(bytes)
     }
   }
@@ -178,10 +121,12 @@ extension DHCPv4Message {
     @_lifetime(copy self) get { text(DHCPv4Option.captivePortal) }
   }
   /// Seconds for which a client that can live without IPv4 should (RFC 8925, 3.1).
-  package var ipv6OnlyWait: UInt32? { seconds(DHCPv4Option.ipv6OnlyPreferred) }
+  package var ipv6OnlyWait: UInt32? {
+    @inline(__always) get { seconds(DHCPv4Option.ipv6OnlyPreferred) }
+  }
   package var encryptedDNS: DHCPv4EncryptedDNSList? {
     @_lifetime(copy self) get {
-      guard let bytes = wellFormed(DHCPv4Option.encryptedDNS) else { return nil }
+      guard let bytes = option(DHCPv4Option.encryptedDNS) else { return nil }
       return DHCPv4EncryptedDNSList(bytes)
     }
   }
@@ -191,32 +136,33 @@ extension DHCPv4Message {
     @_lifetime(copy self) get { DHCPv4Faults(self) }
   }
 
-  private func address(_ code: UInt8) -> IPv4Address? {
-    guard let bytes = wellFormed(code) else { return nil }
-    return bytes.ipv4(0)
+  @inline(__always)
+  private func address(_ code: UInt8) -> IPv4Address? { seconds(code).map { IPv4Address($0) } }
+
+  @inline(__always)
+  private func seconds(_ code: UInt8) -> UInt32? {
+    if let value = index.whole(code, in: message) { return value.byteCount == 4 ? value.u32(0) : nil }
+    return index.contains(code) ? gatheredSeconds(code) : nil
   }
 
-  private func seconds(_ code: UInt8) -> UInt32? {
-    guard let bytes = wellFormed(code) else { return nil }
+  @inline(never)
+  private func gatheredSeconds(_ code: UInt8) -> UInt32? {
+    guard let bytes = option(code), bytes.count == 4 else { return nil }
     return bytes.u32(0)
   }
 
   @_lifetime(copy self)
+  @inline(__always)
   private func addresses(_ code: UInt8) -> IPv4AddressList? {
-    guard let bytes = wellFormed(code) else { return nil }
+    guard let bytes = option(code) else { return nil }
     return IPv4AddressList(bytes)
   }
 
   @_lifetime(copy self)
+  @inline(__always)
   private func text(_ code: UInt8) -> OptionBytes? {
-    guard let bytes = wellFormed(code) else { return nil }
-    return DHCPv4Rule.trimmed(bytes)
-  }
-
-  @_lifetime(copy self)
-  private func wellFormed(_ code: UInt8) -> OptionBytes? {
     guard let bytes = option(code), DHCPv4Rule.fault(code, bytes) == nil else { return nil }
-    return bytes
+    return DHCPv4Rule.trimmed(bytes)
   }
 
   /// Why the option must be ignored; nil where it is absent or good.
@@ -246,6 +192,12 @@ package struct DHCPv4Faults: ~Escapable {
 
 /// What makes an option's value good (RFC 2132 and the documents at `DHCPv4Option`).
 enum DHCPv4Rule {
+  /// Of an IPv4 link (RFC 791, 3.2; RFC 2132, 5.1).
+  static let smallestMTU: UInt16 = 68
+
+  /// Ones, then zeros.
+  static func isMask(_ mask: UInt32) -> Bool { ~mask & (~mask &+ 1) == 0 }
+
   static func isKnown(_ code: UInt8) -> Bool {
     switch code {
     case DHCPv4Option.subnetMask, DHCPv4Option.routers, DHCPv4Option.domainNameServers, DHCPv4Option.hostName,
@@ -263,16 +215,14 @@ enum DHCPv4Rule {
     switch code {
     case DHCPv4Option.subnetMask:
       guard bytes.count == 4 else { return .dhcpv4OptionLength }
-      // Ones, then zeros.
-      let zeros = ~bytes.u32(0)
-      return zeros & (zeros &+ 1) == 0 ? nil : .dhcpv4OptionValue
+      return isMask(bytes.u32(0)) ? nil : .dhcpv4OptionValue
     case DHCPv4Option.routers, DHCPv4Option.domainNameServers, DHCPv4Option.ntpServers:
       return IPv4AddressList(bytes) == nil ? .dhcpv4OptionLength : nil
     case DHCPv4Option.hostName, DHCPv4Option.domainName:
       return nameFault(trimmed(bytes))
     case DHCPv4Option.interfaceMTU:
       guard bytes.count == 2 else { return .dhcpv4OptionLength }
-      return bytes.u16(0) >= 68 ? nil : .dhcpv4OptionValue
+      return bytes.u16(0) >= smallestMTU ? nil : .dhcpv4OptionValue
     case DHCPv4Option.staticRoutes:
       guard bytes.count > 0, bytes.count % 8 == 0 else { return .dhcpv4OptionLength }
       return IPv4Routes(bytes, isClassless: false) == nil ? .dhcpv4OptionValue : nil

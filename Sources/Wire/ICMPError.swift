@@ -77,6 +77,7 @@ package struct ICMPError: Hashable, Sendable {
   }
 
   /// `message` is an ICMP message of at least 8 bytes and of one of the error types, its checksum right.
+  @inline(__always)
   init(v4 message: RawSpan, source: IPv4Address, destination: IPv4Address) throws(Refusal) {
     let quote = ICMPError.quote(message, length: Int(message.u8(Field.lengthV4)) * 4)
     guard quote.byteCount >= IPv4Packet.Field.minimum else { throw .icmpQuoteShort }
@@ -99,6 +100,7 @@ package struct ICMPError: Hashable, Sendable {
   }
 
   /// `message` is an ICMPv6 message of at least 8 bytes and of one of the error types, its checksum right.
+  @inline(__always)
   init(v6 message: RawSpan, source: IPv6Address, destination: IPv6Address) throws(Refusal) {
     // The length is there in types 1 and 3; a Packet Too Big has its MTU in that place (RFC 4884, 4).
     let isTooBig = message.u8(Field.type) == Kinds.tooBigV6
@@ -178,6 +180,7 @@ package struct ICMPError: Hashable, Sendable {
   }
 
   /// `transport` is as much of the transport header as is quoted.
+  @inline(__always)
   private static func flow(_ number: IPProtocol, _ transport: RawSpan) throws(Refusal) -> Flow {
     switch number {
     case .tcp:

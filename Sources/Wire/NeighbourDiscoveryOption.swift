@@ -70,6 +70,7 @@ package struct NeighbourDiscoveryOptions: ~Escapable {
 
   /// The next option, nil after the last.
   @_lifetime(copy self)
+  @inline(__always)
   package mutating func next() -> NeighbourDiscoveryOption? {
     guard offset < bytes.byteCount else { return nil }
     let type = bytes.u8(offset + Field.type)
@@ -90,6 +91,7 @@ package struct NeighbourDiscoveryOptions: ~Escapable {
   }
 
   @_lifetime(copy option)
+  @inline(__always)
   private static func decode(_ type: UInt8, _ option: RawSpan) throws(Refusal) -> NeighbourDiscoveryOption {
     switch type {
     case Kind.sourceLinkLayerAddress:

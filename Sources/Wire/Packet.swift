@@ -19,6 +19,7 @@ package enum Packet: ~Escapable {
   /// What this host sent itself is no news from the network: only its clients' DHCP requests are let through, and
   /// their transport checksum, often left to the card, is not asked for.
   @_lifetime(copy bytes)
+  @inline(__always)
   package static func decode(_ bytes: RawSpan, family: Family, arrival: Arrival) throws(Refusal) -> Packet {
     let isChecked = arrival.checksum == .ready && !arrival.outgoing
     switch family {
@@ -28,6 +29,7 @@ package enum Packet: ~Escapable {
   }
 
   @_lifetime(copy packet)
+  @inline(__always)
   private static func decodeV4(_ packet: IPv4Packet, isChecked: Bool, isOutgoing: Bool) throws(Refusal) -> Packet {
     switch packet.number {
     case .icmp:
@@ -56,6 +58,7 @@ package enum Packet: ~Escapable {
   }
 
   @_lifetime(copy packet)
+  @inline(__always)
   private static func decodeV6(_ packet: IPv6Packet, isChecked: Bool, isOutgoing: Bool) throws(Refusal) -> Packet {
     switch packet.number {
     case .icmpv6:

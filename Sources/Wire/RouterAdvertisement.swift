@@ -63,6 +63,7 @@ package struct RouterAdvertisement: ~Escapable {
   private let message: RawSpan
 
   @_lifetime(copy message)
+  @inline(__always)
   init(_ message: RawSpan, source: IPv6Address, destination: IPv6Address, hopLimit: UInt8) throws(Refusal) {
     guard source.isLinkLocal else { throw .raSource }
     guard hopLimit == 255 else { throw .raHopLimit }

@@ -10,6 +10,7 @@ struct Story {
     case domain(UInt32, [String])
     case sources(UInt32, [String])
     case preference(UInt32, Int16)
+    case translators(UInt32, [String])
     case gone(UInt32)
     case inStep
     case found(UInt32, String)
@@ -64,6 +65,8 @@ struct Story {
       race.setSources(sources.map { Story.source($0) }, pvd: pvd, at: now)
     case .sources(let pvd, let sources): race.setSources(sources.map { Story.source($0) }, pvd: pvd, at: now)
     case .preference(let pvd, let preference): race.prefer(preference, pvd: pvd, at: now)
+    case .translators(let pvd, let prefixes):
+      race.setTranslators(prefixes.map { IPPrefix(IPAddress($0)!, 96) }, pvd: pvd, at: now)
     case .gone(let pvd): race.remove(pvd: pvd, at: now)
     case .inStep: race.setInStep(true, at: now)
     case .found(let pvd, let address): race.found(IPAddress(address)!, translations[pvd]!, at: now)
@@ -160,6 +163,27 @@ struct Story {
         (20, .connected(1, "203.0.113.1")),
       ],
       told: ["0 translate @1", "10 connect 203.0.113.1@1", "20 keep", "20 stop @1", "20 won 203.0.113.1@1"]),
+    Case(
+      name: "an IPv4 literal with IPv6 alone goes through the NAT64 (RFC 8305 7.1)", host: "203.0.113.1",
+      events: [
+        (0, .domain(1, ["2001:db8:1::10"])), (5, .translators(1, ["2001:db8:64::"])), (5, .inStep),
+        (20, .connected(1, "2001:db8:64::cb00:7101")),
+      ],
+      told: ["5 connect 2001:db8:64::cb00:7101@1", "20 keep", "20 won 2001:db8:64::cb00:7101@1"]),
+    Case(
+      name: "a name with A alone likewise, where DNS64 has left it so (RFC 8305 7.3)",
+      events: [
+        (0, .domain(1, ["2001:db8:1::10"])), (0, .translators(1, ["64:ff9b::"])), (0, .inStep),
+        (10, .found(1, "198.18.0.1")), (10, .found(1, "8.8.8.8")), (12, .translated(1)),
+        (20, .connected(1, "64:ff9b::808:808")),
+      ],
+      told: ["0 translate @1", "10 connect 64:ff9b::808:808@1", "20 keep", "20 won 64:ff9b::808:808@1"]),
+    Case(
+      name: "with IPv4 the NAT64 is left alone", host: "203.0.113.1",
+      events: [
+        (0, .domain(1, dual)), (0, .translators(1, ["2001:db8:64::"])), (0, .inStep), (9, .failed(1, "203.0.113.1")),
+      ],
+      told: ["0 connect 203.0.113.1@1", "9 lost 111"]),
     Case(
       name: "families take turns, 250 ms apart (RFC 8305 4 and 5)",
       events: [

@@ -213,6 +213,30 @@ import Wire
     #expect(network.said.first { $0.hasPrefix("Connect to") } == "Connect to 203.0.113.2 in PD 2")
   }
 
+  @Test func `an IPv4 address from a network of IPv6 and a NAT64 (RFC 8305 7.1)`() throws {
+    var network = ScriptedNetwork()
+    network.interfaces = [(1, "eth0")]
+    network.domains[1] = .init(interface: 1, addresses: ["2001:db8:1::2"], translator: "64:ff9b::")
+    network.servers = ["64:ff9b::808:808@1": 0]
+    let connection = try begin(order("8.8.8.8"))
+    guard case .connected(let winner) = try run(connection, &network, socket: 0) else {
+      Issue.record("\(connection.reports)")
+      return
+    }
+    #expect(winner.destination.address == IPAddress("64:ff9b::808:808")!)
+    // A name that a server without DNS64 has an A record of (7.3).
+    network.domains[1]?.found = ["8.8.8.8"]
+    let named = try begin(order("host.example.com"))
+    guard case .connected = try run(named, &network, socket: 0) else {
+      Issue.record("\(named.reports)")
+      return
+    }
+    // Without one there is no way.
+    network.domains[1]?.translator = nil
+    let lost = try begin(order("8.8.8.8"))
+    #expect(try run(lost, &network, socket: 0) == .failed(Errno(rawValue: EADDRNOTAVAIL)))
+  }
+
   @Test func `the verdict: refused, unknown, nowhere, too late, an agent of before`() throws {
     var refused = Self.twoUplinks
     refused.servers = ["2001:db8:80::1@1": 111, "203.0.113.2@2": 111, "203.0.113.1@1": 111]

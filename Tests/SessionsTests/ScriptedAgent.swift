@@ -117,6 +117,8 @@ struct ScriptedNetwork {
     var interface: UInt32
     var addresses: [String]
     var preference: Int8 = 0
+    /// Its NAT64's prefix of 96 bits.
+    var translator: String?
     /// What its name servers say; nil: they never answer.
     var found: [String]? = []
   }
@@ -167,13 +169,17 @@ struct ScriptedNetwork {
         try agent.end(header)
       case .getConfigurationData(let pvd, let element):
         try agent.say { [domains] writer throws(MessageOverflow) in
-          guard let preference = domains[pvd]?.preference, preference != 0 else {
+          let item: ConfigurationItem
+          if element.identifier == .pref64, let prefix = domains[pvd]?.translator {
+            item = ConfigurationItem(.pref64, .prefix(IPPrefix(IPAddress(prefix)!, 96), flags: 0))
+          } else if element.identifier == .defaultRouter, let preference = domains[pvd]?.preference, preference != 0 {
+            item = ConfigurationItem(.defaultRouter, .router(IPAddress("fe80::1")!, preference: preference))
+          } else {
             try writer.noConfigurationData(to: header, pvd: pvd, element)
             return
           }
           try writer.beginConfigurationData(to: header, pvd: pvd, element)
-          let router = ConfigurationValue.router(IPAddress("fe80::1")!, preference: preference)
-          try writer.data(ConfigurationItem(.defaultRouter, router), interface: 1)
+          try writer.data(item, interface: 1)
           writer.finish()
         }
       case .translateName(let pvd, let transaction, let name):

@@ -1,0 +1,30 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// The decoders once more, compiled as the gateway file has them: Embedded Swift, optimised. `Sources` is a link to the
+/// project's.
+let agent: [SwiftSetting] = [
+  .strictMemorySafety(),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableExperimentalFeature("Lifetimes"),
+  .enableExperimentalFeature("Embedded"), .enableExperimentalFeature("DeferredCodeGen"),
+  .unsafeFlags(["-wmo"]),
+  .treatAllWarnings(as: .error),
+]
+
+let package = Package(
+  name: "Benchmarks",
+  targets: [
+    .target(name: "CLinux", cSettings: [.define("_GNU_SOURCE")]),
+    .target(name: "Wire", swiftSettings: agent),
+    .target(
+      name: "Platform", dependencies: ["CLinux"], cSettings: [.define("_GNU_SOURCE")], swiftSettings: agent),
+    .executableTarget(
+      name: "decoders", dependencies: ["CLinux", "Platform", "Wire"], path: "decoders",
+      exclude: ["libtins.cpp", "packets.txt"],
+      cSettings: [.define("_GNU_SOURCE")], swiftSettings: agent),
+  ],
+  swiftLanguageModes: [.v6]
+)
