@@ -186,6 +186,8 @@ def test_server_of_dhcpv6(lab: Lab, up0: Uplink, mif: MifEar) -> None:
     daemons.dnsmasq(lab, up0, dhcp4=False, dhcp6=True, advertise=True)
     daemons.dhclient(lab, up0, 6)
     mif.expect(kind=Mif.ELEMENT, element=Element.DHCPV6)
+    # The lease may be there before the advertisement that brings the route.
+    lab.reaches(up0, DNS6)
     address = next(ip for ip in lab.host.addresses(up0.interface, 6) if ip != up0.slaac)
     pvd = pvd_with(mif, Element.DHCPV6, address, lab.host.index(up0.interface))
     assert mif.client.values(pvd, Element.DHCPV6, Info.DNS_SERVERS) == [DNS6]
