@@ -15,6 +15,8 @@ final class Attempt {
   let hasOPT: Bool
   /// When it was sent.
   let start: UInt64
+  /// False while it waits for its turn.
+  var isSent = false
   /// Nobody waits for it any more.
   var isWithdrawn = false
   var outcome: Outcome?

@@ -430,6 +430,8 @@ extension Resolver {
       let finished = lane.finished
       lane.finished = []
       for attempt in finished { hear(attempt, at: now) }
+      lane.sendWaiting(at: now)
+      if !lane.finished.isEmpty { touch(lane) }
       watch(lane, poller)
       counters[ResolverCounter.unsent.rawValue] &+= lane.unsent
       lane.unsent = 0
@@ -437,7 +439,7 @@ extension Resolver {
         lane.idleSince = now
         check(at: now + idle)
       } else {
-        check(at: lane.nextTimeout)
+        check(at: min(lane.nextTimeout, lane.nextBurst))
       }
     }
   }
@@ -500,7 +502,8 @@ extension Resolver {
           lane.processTimeouts(at: now)
           touch(lane)
         }
-        check(at: lane.nextTimeout)
+        if lane.nextBurst <= now { touch(lane) }
+        check(at: min(lane.nextTimeout, lane.nextBurst))
       }
     }
     settle(at: now, poller)
