@@ -18,6 +18,8 @@ final class Attempt {
   /// Nobody waits for it any more.
   var isWithdrawn = false
   var outcome: Outcome?
+  /// The server ended the TCP connection after it had answered others over it.
+  var isLeftOver = false
 
   init(
     _ lane: Lane, key: UInt64, _ family: Family, question: UInt64, _ labels: [UInt8], id: UInt16, hasOPT: Bool,

@@ -61,6 +61,8 @@ import Wire
   var forgery: [UInt8] = []
   /// How many datagrams may be read before others have a turn.
   var budget = 0
+  /// The server has answered something since the last socket was opened.
+  var hasAnswered = false
   /// Datagrams that the socket had no room for: as if lost on the way.
   var unsent: UInt64 = 0
   /// `Resolver` is to look at it.
@@ -179,6 +181,7 @@ extension Lane {
 
   private func end(_ attempt: Attempt, _ status: Int32, _ bytes: UnsafeMutablePointer<UInt8>?, _ count: Int32) {
     inFlight -= 1
+    if status == ARES_SUCCESS { hasAnswered = true }
     if attempt.isWithdrawn { return }
     wanted -= 1
     if isClosed { return }
@@ -188,7 +191,9 @@ extension Lane {
       attempt.outcome = unsafe Outcome(bytes, count, attempt.family, atMost: mostAddresses)
     case ARES_ETIMEOUT: attempt.outcome = .timedOut
     case ARES_ENOMEM: attempt.outcome = .unreachable(ENOMEM)
-    default: attempt.outcome = .unreachable(lastError == 0 ? ECONNREFUSED : lastError)
+    default:
+      attempt.outcome = .unreachable(lastError == 0 ? ECONNREFUSED : lastError)
+      attempt.isLeftOver = endpoint.isStream && hasAnswered
     }
     finished.append(attempt)
   }

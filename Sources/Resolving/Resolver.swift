@@ -32,6 +32,8 @@ package struct Resolver: ~Copyable {
 
   /// Aliases followed one after the other, where servers leave that to us.
   private static let mostAliases = 8
+  /// How often a question follows a server from one TCP connection to the next.
+  private static let mostReconnections = 32
 
   /// `tokenBase`: the low 32 bits are ours.
   package init(tokenBase: UInt64, settings: Settings) throws(Errno) {
@@ -321,6 +323,10 @@ extension Resolver {
       count(.garbled)
       question.wasGarbled = true
       pass(translation, question, lane, at: now)
+    case .unreachable where attempt.isLeftOver && question.reconnections < Resolver.mostReconnections:
+      // The rest are asked over a next connection (RFC 7766, 6.2.4).
+      question.reconnections += 1
+      if !ask(translation, question, lane.endpoint, at: now) { pass(translation, question, lane, at: now) }
     case .unreachable(let error):
       count(.unreachable)
       question.error = error

@@ -1,0 +1,12 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let package = Package(
+  name: "examples",
+  dependencies: [.package(name: "mifd", path: "..")],
+  targets: [
+    .executableTarget(
+      name: "first-subscriber", dependencies: [.product(name: "MIF", package: "mifd")], path: ".",
+      sources: ["first-subscriber.swift"])
+  ]
+)
