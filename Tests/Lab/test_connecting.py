@@ -203,7 +203,8 @@ def test_selected_pvd(
 def test_who_may(
     lab: Lab, up0: Uplink, up1: Uplink, agent: Agent, mif: MifEar, pvds: list[int], listen: Listen
 ) -> None:
-    """Whoever may open the socket may connect; nobody gets a port by it that he could not have by himself."""
+    """Whoever may open the socket may connect; nobody gets a port by it that he could not have by himself, for who
+    opens the sockets has no privilege either."""
     server = listen(lab.peer, PEER4)
     with mif_client_of(agent, 65_534) as nobody:
         assert talk(nobody.connect(PEER4, PORT, pvds[1]), server) == up1.host4

@@ -24,7 +24,7 @@ def test_page() -> None:
     """Every listing is the file, to the letter; every file and function that is named exists."""
     page = (ROOT / "docs/first-subscriber.md").read_text()
     listings = re.findall(r"^```(c|swift)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    files = ["first-subscriber.c", "first-subscriber.swift", "Package.swift"]
+    files = ["first-subscriber.c", "first-subscriber/FirstSubscriber.swift", "first-subscriber/Package.swift"]
     assert [text for _, text in listings] == [(EXAMPLES / name).read_text() for name in files]
     for link in re.findall(r"\]\(([^)#]+)", page):
         assert (ROOT / "docs" / link).exists(), link
@@ -62,10 +62,11 @@ def swift_program() -> Path:
     swift = shutil.which("swift")
     if swift is None:
         pytest.skip("there is no swift in PATH")
-    command = [swift, "build", "--package-path", str(EXAMPLES), "--scratch-path", str(ROOT / ".build/examples")]
+    package, scratch = EXAMPLES / "first-subscriber", ROOT / ".build/examples"
+    command = [swift, "build", "--product", "first-subscriber", "--package-path", package, "--scratch-path", scratch]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    return ROOT / ".build/examples/debug/first-subscriber"
+    return scratch / "debug/first-subscriber"
 
 
 @pytest.fixture(params=["c", "swift"])

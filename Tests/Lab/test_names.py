@@ -18,9 +18,9 @@ from labkit.agent import Agent
 from labkit.clients import mif_client
 from labkit.dns import Answer, Query, Server, reply, zone
 from labkit.frame import INFINITE
-from labkit.mif_client import COMPLETE, Errand, Failure, From, Mif, MifClient
+from labkit.mif_client import COMPLETE, Element, Errand, Failure, From, Info, Mif, MifClient
 from labkit.processes import Mounts, wait_until
-from labkit.site import PrivateNetwork, advertised, leased
+from labkit.site import PrivateNetwork, advertised, leased, pvd_with
 from labkit.story import MifEar, eventually, tell
 from labkit.topology import DNS6, PEER4, PEER6, Lab, Uplink
 
@@ -177,6 +177,23 @@ def test_uplinks_of(families: str, lab: Lab, up0: Uplink, up1: Uplink, mif: MifE
     own = set(lab.host.addresses(up0.interface))
     asked = {line.rsplit(" ", 1)[1] for line in server.output().splitlines() if "query[" in line}
     assert asked <= own and {":" in ip for ip in asked} == {":" in ip for ip in pvds}, asked
+
+
+def test_server_of_dhcpv6(lab: Lab, up0: Uplink, mif: MifEar) -> None:
+    """The server and the search list that DHCPv6 told."""
+    lab.r1.ip(f"addr add {DNS6}/128 dev lo")
+    server = daemons.dnsmasq_dns(lab, lab.r1, "dns-r1", [DNS6], [f"host-record=www.{daemons.DOMAIN},{ONE4},{ONE6}"])
+    daemons.dnsmasq(lab, up0, dhcp4=False, dhcp6=True, advertise=True)
+    daemons.dhclient(lab, up0, 6)
+    mif.expect(kind=Mif.ELEMENT, element=Element.DHCPV6)
+    # The lease may be there before the advertisement that brings the route.
+    lab.reaches(up0, DNS6)
+    address = next(ip for ip in lab.host.addresses(up0.interface, 6) if ip != up0.slaac)
+    pvd = pvd_with(mif, Element.DHCPV6, address, lab.host.index(up0.interface))
+    assert mif.client.values(pvd, Element.DHCPV6, Info.DNS_SERVERS) == [DNS6]
+    complete(mif.client.lookup("www", pvd), ONE4, ONE6)
+    asked = {line.rsplit(" ", 1)[1] for line in server.output().splitlines() if "query[" in line}
+    assert asked <= {address, up0.slaac} and asked
 
 
 def test_no_server(lab: Lab, up0: Uplink, mif: MifEar) -> None:

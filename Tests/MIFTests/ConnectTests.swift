@@ -133,7 +133,7 @@ import Testing
     }
   }
 
-  @Test("the time-out; one without end is waited for", arguments: [Duration.seconds(1), .zero])
+  @Test("the time-out", arguments: [Duration.milliseconds(50), .zero])
   func timeout(_ timeout: Duration) async throws {
     let agent = try Self.agent(Self.network { $0.hosts = [:] })
     defer { agent.remove() }
@@ -141,7 +141,6 @@ import Testing
     let error = await #expect(throws: ClientError.self) { try await Self.connect(agent, .init(timeout: timeout)) }
     #expect(error?.errno == ETIMEDOUT)
     #expect(ContinuousClock.now - start >= timeout)
-    if timeout > .zero { #expect(error?.description.contains("[2001:db8:80::1]:443: no answer yet") == true) }
   }
 
   @Test("a cancelled task goes on at once, and everything is closed")
@@ -209,6 +208,8 @@ import Testing
     var waiting: Connector? = try Connector(toHost: Self.v6, port: 443, runtimeDirectory: silent.directory)
     #expect(try waiting?.wait(timeout: .milliseconds(150)) == nil)
     #expect(waiting?.attempts.map(\.outcome).contains(.underWay) == true)
+    #expect(
+      waiting?.attempts.map(\.description).contains("pvd.example.org: [2001:db8:80::1]:443: no answer yet") == true)
     waiting = nil
     #expect(try await until { silent.mif.left == 1 })
   }

@@ -101,6 +101,8 @@ final class TCPPairs: Sendable {
 
   func send(_ text: String) { _ = unsafe CLinux.send(kept, text, text.utf8.count, Int32(MSG_NOSIGNAL)) }
 
+  func closeKept() { close(ends.withLock { $0.removeLast() }) }
+
   /// What comes within 5 s: "" is the end.
   func receive() -> String? { TCPPairs.receive(from: kept) }
 

@@ -240,9 +240,11 @@ import Testing
     poster.cancel()
     await #expect(throws: ClientError.cancelled) { try await poster.value }
 
-    let connection = try ProvisioningConnection(runtimeDirectory: agent.directory)
-    let error = #expect(throws: ClientError.self) { while true { try connection.post(.stopAnnouncingInterfaces) } }
+    var connection: ProvisioningConnection? = try ProvisioningConnection(runtimeDirectory: agent.directory)
+    let error = #expect(throws: ClientError.self) { while true { try connection!.post(.stopAnnouncingInterfaces) } }
     #expect(error?.errno == EAGAIN)
+    // The fake agent would wait for it to read.
+    connection = nil
 
     let waiting = Task { try await session.post(.getStatistics) }
     gate.signal()
