@@ -167,7 +167,8 @@ private struct Reply6 {
       case .captivePortal(let uri): settings.append((.captivePortal, .text(uri.copy)))
       case .timeZoneName(let zone), .posixTimeZone(let zone): settings.append((.timeZone, .text(zone.copy)))
       case .encryptedDNS(let resolver): settings.append((.encryptedDNS, .bytes(resolver.content.copy)))
-      case .unknown(let code, let content): settings.append((.rawOption(code), .bytes(content.copy)))
+      case .unknown(let code, let content):
+        if !DHCPv6OptionCode.isOfTheExchange(code) { settings.append((.rawOption(code), .bytes(content.copy))) }
       case .informationRefreshTime(let seconds): refresh = seconds
       case .malformed(_, let refusal): refusals.append(refusal)
       case .clientIdentifier, .serverIdentifier, .address, .prefix, .preference, .statusCode, .rapidCommit: break

@@ -55,6 +55,17 @@ extension DHCPv4Option {
   }
 }
 
+extension DHCPv6OptionCode {
+  /// Likewise: elapsed time, authentication, server unicast, reconfiguration, and how often a client may ask (RFC 8415
+  /// 21.9, 21.11, 21.12, 21.19, 21.20, 21.24, 21.25).
+  static func isOfTheExchange(_ code: UInt16) -> Bool {
+    switch code {
+    case 8, 11, 12, 19, 20, 82, 83: true
+    default: false
+    }
+  }
+}
+
 extension OptionBytes {
   var copy: [UInt8] {
     var bytes: [UInt8] = []

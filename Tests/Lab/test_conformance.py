@@ -32,6 +32,7 @@ def test_suite_exists(folder: str, suite: str) -> None:
 
 def test_every_message_has_its_row() -> None:
     """3.2.7, and nothing left out of it: 32 messages, each with a test."""
-    rows = dict(re.findall(r"^\| 3\.2\.7\.[\d.]+ \| [^|]+ \| (\d+) [A-Z_]+ \| ([^|]+) \|$", TEXT[TABLES[1]], re.MULTILINE))
+    row = r"^\| 3\.2\.7\.[\d.]+ \| [^|]+ \| (\d+) [A-Z_]+ \| ([^|]+) \|$"
+    rows = dict(re.findall(row, TEXT[TABLES[1]], re.MULTILINE))
     assert sorted(map(int, rows)) == list(range(1, 33))
     assert all(re.search(r"test_\w+\.py::test_\w+", tests) for tests in rows.values())

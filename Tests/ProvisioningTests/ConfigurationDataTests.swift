@@ -269,6 +269,9 @@ import Wire
     Row(
       testDescription: "an option by its number", identifier: .rawOption(59),
       options: [Build.dhcpv6Option(59, [1, 2, 3])], values: [.bytes([1, 2, 3])]),
+    Row(
+      testDescription: "what is of the exchange alone is no configuration", identifier: .rawOption(82),
+      options: [Build.dhcpv6Option(82, Build.u32(3600))], values: []),
   ]
 
   private static func delegation(_ options: [UInt8]) -> [UInt8] {
