@@ -199,15 +199,11 @@ package struct HostConnection: ~Copyable {
 
   private mutating func ask(_ request: MIFRequest, _ purpose: Purpose) { queue.append((request, purpose)) }
 
-  private mutating func takeRequests() {
-    while let request = race.nextRequest() { queue.append((request, Purpose(request))) }
-  }
-
   private var hasSnapshotQueued: Bool { queue.contains { $0.1?.isSnapshot ?? false } }
 
   /// Posts what waits, as much as the socket takes.
   private mutating func post() throws(MIFFailure) {
-    takeRequests()
+    while let request = race.nextRequest() { queue.append((request, Purpose(request))) }
     while let (request, purpose) = queue.first {
       do throws(MIFFailure) {
         let sequence = try session.post(request)
@@ -299,14 +295,12 @@ package struct HostConnection: ~Copyable {
     }
     guard known.count < HappyEyeballs.maximumDomains else { return }
     known.append(Known(identifier: pvd.identifier))
-    // The name first: its servers are far, and what is asked behind it is answered meanwhile. The addresses last: no
-    // attempt begins before they are told, and then the preference has been told too.
-    race.add(domain, at: now)
-    takeRequests()
+    // Before the translation: when its answers come, everything else about the domain is known.
+    ask(.announceAddresses(pvd: pvd.identifier), .addresses(pvd: pvd.identifier))
     ask(
       .getConfigurationData(pvd: pvd.identifier, ElementReference(.routerAdvertisement, identifier: .defaultRouter)),
       .preference)
-    ask(.announceAddresses(pvd: pvd.identifier), .addresses(pvd: pvd.identifier))
+    race.add(domain, at: now)
   }
 
   private mutating func forget(_ pvd: UInt32, at now: UInt64) {

@@ -75,8 +75,8 @@ import Wire
     // The name is looked up in PD 1 as soon as it is known.
     let domain1 = try asked()
     #expect(domain1.count == 3)
-    #expect(domain1[2].request == .announceAddresses(pvd: 1))
-    #expect(domain1[0].request == .translateName(pvd: 1, Transaction(identifier: 1), name))
+    #expect(domain1[0].request == .announceAddresses(pvd: 1))
+    #expect(domain1[2].request == .translateName(pvd: 1, Transaction(identifier: 1), name))
     // Interface 2, wa0; PD 2.
     try agent.announce(.interface(wa0), to: announceInterfaces[0].header)
     try agent.end(announceInterfaces[0].header)
@@ -91,20 +91,20 @@ import Wire
     try agent.announce(.pvd(interface: wa0, PvDDescription(identifier: 3)), to: announce2)
     try agent.end(announce2)
     let domain3 = try asked()
-    #expect(domain3.first?.request == .translateName(pvd: 3, Transaction(identifier: 3), name))
+    #expect(domain3.last?.request == .translateName(pvd: 3, Transaction(identifier: 3), name))
     // Each domain's addresses, which the example leaves out.
     for (requests, pvd, addresses) in [
       (domain1, 1, ["14.15.0.2", "2001::2"]), (domain2, 2, ["192.168.1.2"]), (domain3, 3, ["2001::3"]),
     ] as [(_, UInt32, _)] {
       for address in addresses {
-        try agent.announce(.address(pvd: pvd, ScriptedNetwork.announced(address)), to: requests[2].header)
+        try agent.announce(.address(pvd: pvd, ScriptedNetwork.announced(address)), to: requests[0].header)
       }
-      try agent.end(requests[2].header)
+      try agent.end(requests[0].header)
     }
     // The responses: 2001::1 A and AAAA, the other 2001::1 AAAA, 192.168.1.1 A.
     for (header, transaction, found) in [
-      (domain1[0].header, 1, "14.15.16.17"), (domain1[0].header, 1, "2001:192:321::1"),
-      (domain3[0].header, 3, "2001:192:321::1"), (domain2[0].header, 2, "192.168.1.1"),
+      (domain1[2].header, 1, "14.15.16.17"), (domain1[2].header, 1, "2001:192:321::1"),
+      (domain3[2].header, 3, "2001:192:321::1"), (domain2[2].header, 2, "192.168.1.1"),
     ] as [(_, UInt32, _)] {
       try agent.say { writer throws(MessageOverflow) in
         let address = IPAddress(found)!
