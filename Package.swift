@@ -63,7 +63,7 @@ var targets: [Target] = [
     swiftSettings: agent),
   .target(
     name: "Agent",
-    dependencies: ["Platform", "Wire", "Messages", "Provisioning", "Capture", "Kernel", "Subscribers"],
+    dependencies: ["Platform", "Wire", "Messages", "Provisioning", "Capture", "Kernel", "Resolving", "Subscribers"],
     cSettings: linux, swiftSettings: agent),
   .executableTarget(
     name: "mifd", dependencies: ["Agent", "Platform"],

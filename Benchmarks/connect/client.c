@@ -3,11 +3,13 @@
  *
  *   client direct HOST PORT       getaddrinfo and connect, one address after the other
  *   client agent HOST PORT        mif_connect
+ *   client kept HOST PORT         the same with a connector that is used again
+ *   client kept-new HOST PORT     that one, with another name below HOST each time
  *   client translate HOST COUNT   COUNT names below HOST, all at once on one subscriber, in the first PvD that has a
  *                                 resolver for them
  *   client serve PORT             the peer
  *
- * The first two read a number of connections from each line of standard input and answer with a line of their
+ * The first four read a number of connections from each line of standard input and answer with a line of their
  * nanoseconds, 0 for one that failed; standard error has the reason.
  */
 #define _GNU_SOURCE
@@ -57,6 +59,30 @@ static int through_agent(const char *host, const char *port)
   int made = mif_connect(host, (uint16_t)atoi(port), NULL, NULL, 5000);
   if (made < 0) fprintf(stderr, "mif_connect: %s\n", strerror(errno));
   return made;
+}
+
+static int through_kept_connector(const char *host, const char *port)
+{
+  static struct mif_connector *connector;
+  struct mif_connect_options options = {.size = sizeof options, .flags = MIF_CONNECT_KEEP};
+  int result = 0;
+  if (!connector) connector = mif_connect_start(host, (uint16_t)atoi(port), &options, 5000);
+  else result = mif_connect_next(connector, host, (uint16_t)atoi(port), &options, 5000);
+  if (connector && result == 0) {
+    struct pollfd ready = {.fd = mif_connect_fd(connector), .events = POLLIN};
+    while ((result = mif_connect_step(connector)) == 0) poll(&ready, 1, -1);
+    if (result == 1) return mif_connect_take(connector, NULL);
+  }
+  fprintf(stderr, "mif_connect_next: %s\n", strerror(errno));
+  return -1;
+}
+
+static int to_a_new_name(const char *host, const char *port)
+{
+  static unsigned number;
+  char name[256];
+  snprintf(name, sizeof name, "n%u.%s", number++, host);
+  return through_kept_connector(name, port);
 }
 
 /* Ends a connection by a reset, so that none is left in TIME_WAIT and ports never run out. */
@@ -182,7 +208,9 @@ int main(int argc, char **argv)
   if (argc == 3 && !strcmp(argv[1], "serve")) return serve(argv[2]);
   if (argc == 4 && !strcmp(argv[1], "direct")) return measure(direct, argv[2], argv[3]);
   if (argc == 4 && !strcmp(argv[1], "agent")) return measure(through_agent, argv[2], argv[3]);
+  if (argc == 4 && !strcmp(argv[1], "kept")) return measure(through_kept_connector, argv[2], argv[3]);
+  if (argc == 4 && !strcmp(argv[1], "kept-new")) return measure(to_a_new_name, argv[2], argv[3]);
   if (argc == 4 && !strcmp(argv[1], "translate")) return translate_all(argv[2], (unsigned)atoi(argv[3]));
-  fprintf(stderr, "usage: client direct|agent HOST PORT | translate HOST COUNT | serve PORT\n");
+  fprintf(stderr, "usage: client direct|agent|kept|kept-new HOST PORT | translate HOST COUNT | serve PORT\n");
   return 2;
 }

@@ -16,6 +16,7 @@ package struct Resolver: ~Copyable {
   private let idle: UInt64
 
   private var hosts: HostsTable
+  private var answers: AnswerCache
   private var identifiers = Identifiers()
   private var translations: [UInt64: Translation] = [:]
   private let open = OpenLanes()
@@ -44,6 +45,7 @@ package struct Resolver: ~Copyable {
     patience = UInt64(max(settings.patience, 1)) * 1_000_000
     idle = UInt64(settings.idle) * 1_000_000
     hosts = HostsTable(path: settings.hostsFile, limit: settings.hostsFileLimit)
+    answers = AnswerCache(limit: settings.cachedAnswers)
   }
 
   /// CLOCK_BOOTTIME in nanoseconds; nil if there is nothing to wait for.
@@ -168,7 +170,15 @@ extension Resolver {
     translation.questions = [
       question(labels, .v6, translation.servers, at: now), question(labels, .v4, translation.servers, at: now),
     ]
-    for question in translation.questions { askNext(translation, question, at: now) }
+    for question in translation.questions {
+      if let known = answers.addresses(AnswerCache.Key(translation, question), at: now) {
+        count(.cached)
+        tell(known, translation)
+        conclude(translation, question, .found, at: now)
+      } else {
+        askNext(translation, question, at: now)
+      }
+    }
   }
 
   private mutating func question(
@@ -296,6 +306,7 @@ extension Resolver {
     }
     switch outcome {
     case .addresses(let addresses):
+      answers.store(addresses, AnswerCache.Key(translation, question), at: now)
       tell(addresses, translation)
       conclude(translation, question, .found, at: now)
     case .alias(let name):
@@ -507,6 +518,12 @@ extension Resolver {
       }
     }
     settle(at: now, poller)
+  }
+}
+
+extension AnswerCache.Key {
+  fileprivate init(_ translation: Translation, _ question: Question) {
+    self.init(servers: translation.servers, labels: question.labels, family: question.family)
   }
 }
 

@@ -176,18 +176,21 @@ package struct HappyEyeballs: Sendable {
   /// Until when the first attempt waits for all domains to be known.
   private let gatherUntil: UInt64
   private var isInStep = false
-  private var lastTransaction: UInt32 = 0
+  /// The last number that it gave a translation or an attempt.
+  package private(set) var lastTransaction: UInt32
   private var nextAttempt: UInt64 = 0
   /// Where the attempt before went, for the turns.
   private var last: (family: Family, pvd: UInt32)?
   private var firstFailure: UInt16?
-  private var running = 0
+  /// Attempts under way.
+  package private(set) var running = 0
   private var requests: [MIFRequest] = []
 
   package init(
     _ target: Target, port: UInt16, transport: Endpoint.Transport, _ settings: Settings = Settings(),
-    deadline: UInt64 = .max, at now: UInt64
+    deadline: UInt64 = .max, after lastTransaction: UInt32 = 0, at now: UInt64
   ) {
+    self.lastTransaction = lastTransaction
     self.target = target
     self.port = port
     self.transport = transport
@@ -458,7 +461,7 @@ package struct HappyEyeballs: Sendable {
   // MARK: Bookkeeping
 
   private mutating func open() -> Transaction {
-    lastTransaction += 1
+    lastTransaction &+= 1
     return Transaction(identifier: lastTransaction)
   }
 
