@@ -6,7 +6,7 @@ protocol FuzzTarget {
   static var name: String { get }
   /// Bytes of the longest input.
   static var maximumLength: Int { get }
-  /// The file of Tests/Vectors that seeds are made of.
+  /// The file of Tests/Vectors that seeds are made of, empty for none.
   static var vectors: String { get }
   /// The input that a golden vector makes.
   static func seed(of vector: [UInt8]) -> [UInt8]

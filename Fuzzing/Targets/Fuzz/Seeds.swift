@@ -4,6 +4,7 @@ import Glibc
 /// Tests/Vectors/trigger.txt for its form.
 func writeSeeds(of target: any FuzzTarget.Type, from vectors: String, to directory: String) {
   for seed in target.seeds { write(seed.input, to: "\(directory)/\(seed.name)") }
+  if target.vectors.isEmpty { return }
   var name = ""
   var bytes: [UInt8] = []
   func finish() {

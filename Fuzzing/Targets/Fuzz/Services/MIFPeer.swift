@@ -157,6 +157,8 @@ final class MIFPeer: Peer {
     know(announcement)
     switch announcement {
     case .interface, .pvd, .element, .address: break
+    case .interfaceGoingAway(let interface), .interfaceGoingUp(let interface):
+      check(interfaces.contains(interface.identifier), "not announced: \(announcement)")
     case .noInterface(let interface):
       check(interfaces.remove(interface.identifier) != nil, "gone before it was announced: \(announcement)")
       if pvdsOf.remove(interface.identifier) != nil {

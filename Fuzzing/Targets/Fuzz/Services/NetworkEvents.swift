@@ -142,21 +142,14 @@ enum NetworkEvent {
     number(address.high.byteSwapped) + number(address.low.byteSwapped)
   }
 
-  private static func sum(_ bytes: [UInt8]) -> [UInt8] {
-    var sum = 0
-    for index in bytes.indices { sum += Int(bytes[index]) << (index % 2 == 0 ? 8 : 0) }
-    while sum > 0xFFFF { sum = sum & 0xFFFF + sum >> 16 }
-    return number((~UInt16(sum)).byteSwapped)
-  }
-
-  private static func icmp(_ message: [UInt8]) -> [UInt8] { message[..<2] + sum(message) + message[4...] }
+  private static func icmp(_ message: [UInt8]) -> [UInt8] { message[..<2] + internetChecksum(message) + message[4...] }
 
   private static func ipv4(
     _ next: UInt8, _ body: [UInt8], from source: IPv4Address, to destination: IPv4Address
   ) -> [UInt8] {
     let ends = number(source.value.byteSwapped) + number(destination.value.byteSwapped)
     let head = [0x45, 0] + number(UInt16(20 + body.count).byteSwapped) + [0, 0, 0, 0, 64, next, 0, 0] + ends
-    return head[..<10] + sum(head) + head[12...] + body
+    return head[..<10] + internetChecksum(head) + head[12...] + body
   }
 
   private static func ipv6(
