@@ -35,7 +35,9 @@ let package = Package(
     .target(name: "CFuzzer", path: "Targets/CFuzzer", cSettings: linux),
     .executableTarget(
       name: "fuzz",
-      dependencies: ["CFuzzer", "CLinux", "Messages", "Platform", "Provisioning", "Subscribers", "Wire"],
+      dependencies: [
+        "CFuzzer", "CLinux", "Connecting", "Messages", "Platform", "Provisioning", "Resolving", "Subscribers", "Wire",
+      ],
       path: "Targets/Fuzz", cSettings: linux, swiftSettings: language),
   ],
   swiftLanguageModes: [.v6]

@@ -45,7 +45,10 @@ func check(
 }
 
 /// A value that has to be there.
-func need<T>(_ value: T?, _ what: @autoclosure () -> String, file: StaticString = #fileID, line: UInt = #line) -> T {
-  check(value != nil, what(), file: file, line: line)
-  return value!
+func need<T: ~Copyable>(
+  _ value: consuming T?, _ what: @autoclosure () -> String, file: StaticString = #fileID, line: UInt = #line
+) -> T {
+  if let value { return value }
+  check(false, what(), file: file, line: line)
+  fatalError()
 }

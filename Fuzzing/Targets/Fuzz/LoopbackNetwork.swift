@@ -22,7 +22,7 @@ enum LoopbackNetwork {
   static func enter() {
     guard fuzzing_leave_network() == 0 else {
       let reason = unsafe String(cString: strerror(errno))
-      complain("fuzz: no network namespace to run in (\(reason)): be root, or allow user namespaces (unshare(1) -rn true)")
+      complain("fuzz: no network namespace to run in (\(reason)): run it as root, or where user namespaces are allowed")
       exit(2)
     }
     check(clinux_set_link(1, 1) == 0, "the loopback interface does not come up")

@@ -5,7 +5,7 @@ import Glibc
 private var targets: [any FuzzTarget.Type] {
   [
     TriggerRequestTarget.self, TriggerMessageTarget.self, MIFRequestTarget.self, MIFMessageTarget.self,
-    PacketTarget.self, TriggerServiceTarget.self, MIFServiceTarget.self,
+    PacketTarget.self, HearingTarget.self, ResolverTarget.self, TriggerServiceTarget.self, MIFServiceTarget.self,
   ]
 }
 

@@ -34,7 +34,7 @@ private func read(_ path: String) -> String {
   }
 }
 
-private func write(_ bytes: [UInt8], to path: String) {
+func write(_ bytes: [UInt8], to path: String) {
   guard let file = unsafe fopen(path, "w") else { fail("write", path) }
   _ = unsafe fwrite(bytes, 1, bytes.count, file)
   unsafe fclose(file)
