@@ -93,6 +93,7 @@ final class MIFPeer: Peer {
 
   /// Requests that begin transactions have no answer: an answer to a later one says that they were accepted.
   private func accept(before header: FrameHeader) {
+    if transactions.open[header.sequence] != nil { return }
     while let asked = expectations.next, asked.header.sequence != header.sequence, let request = asked.request,
       MIFTransactions.begun(by: request) != nil
     {

@@ -30,7 +30,8 @@ struct MIFServiceTarget: FuzzTarget {
     let first: [UInt8] = [11, 0, 0, 0x13, 11, 6, 0, 0x1F, 12, 1, 0, 0x39, 0, 12, 1, 0, 0x31, 0]
     let translate = (0..<11).flatMap { [5, 0, 16, 1, $0, $0 & 3] as [UInt8] }
     let stop = (0..<4).flatMap { [5, 0, 19, 0, $0] as [UInt8] }
-    let connect: [UInt8] = [0x10, 0x50, 0x90, 0x15, 0x55, 0x95, 0x18, 0x1A].flatMap { [5, 0, 21, 1, $0 & 3, $0, 1] }
+    let places: [UInt8] = [0x10, 0x50, 0x90, 0x15, 0x55, 0x95, 0x1A, 0x5C]
+    let connect = places.flatMap { [5, 0, 21, 1, $0 & 3, $0, 5, 0, 0x35, 1, $0 >> 4 & 3, $0] as [UInt8] }
     let bind: [UInt8] = [5, 0, 24, 1, 0, 0x20, 0x10, 5, 0, 25, 1, 1, 0x25, 0x15, 5, 0, 0x38, 1, 2, 0x10, 0x20]
     let manage: [UInt8] = [5, 0, 26, 0, 5, 0, 27, 1, 5, 0, 28, 0, 5, 0, 29, 1, 5, 0, 0x3D, 1, 9]
     let select: [UInt8] = [5, 0, 20, 1, 5, 0, 16, 0, 0, 0, 5, 0, 6, 0, 5, 0, 21, 0, 0, 0x10, 5, 0, 20, 0, 5, 0, 20, 9]
