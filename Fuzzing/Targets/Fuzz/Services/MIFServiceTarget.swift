@@ -21,13 +21,13 @@ struct MIFServiceTarget: FuzzTarget {
   static var seeds: [(name: String, input: [UInt8])] {
     // Links, addresses, routes and advertisements on interfaces 1 to 4, and the links away again.
     let arrive: [UInt8] = (0..<4).flatMap {
-      [11, 0, $0, 0x13, 11, 6, $0, 0x0F, 12, 1, $0, 0x3A, 0, 12, 1, $0, 0x31, 0, 13, 3, $0, 1]
+      [11, 0, $0, 0x13, 11, 6, $0, 0x1E, 12, 1, $0, 0x3A, 0, 12, 1, $0, 0x31, 0, 13, 3, $0, 1]
     }
-    let leave: [UInt8] = (0..<4).flatMap { [11, 6, $0, 0x0E, 11, 0, $0, 0x10] }
+    let leave: [UInt8] = (0..<4).flatMap { [11, 6, $0, 0x1F, 11, 0, $0, 0x10] }
     let follow: [UInt8] =
       [0, 0, 0, 0] + (0..<5).flatMap { [1, 0, 3, $0] }
       + (0..<11).flatMap { [2, 0, 6, $0, 3, 0, 9, $0, 4, 0, 12, $0, 0] }
-    let first: [UInt8] = [11, 0, 0, 0x13, 11, 6, 0, 0x1F, 12, 1, 0, 0x39, 0, 12, 1, 0, 0x31, 0]
+    let first: [UInt8] = [11, 0, 0, 0x13, 11, 6, 0, 0x1E, 12, 1, 0, 0x39, 0, 12, 1, 0, 0x31, 0]
     let translate = (0..<11).flatMap { [5, 0, 16, 1, $0, $0 & 3] as [UInt8] }
     let stop = (0..<4).flatMap { [5, 0, 19, 0, $0] as [UInt8] }
     let places: [UInt8] = [0x10, 0x50, 0x90, 0x15, 0x55, 0x95, 0x1A, 0x5C]
