@@ -21,7 +21,8 @@ struct HearingTarget: FuzzTarget {
       step(.request, isOutgoing: true) + step(.acknowledgement) + step(.informationRequest, isOutgoing: true)
       + step(.reply)
     let routers = step(.routerAdvertisement) + step(.routerAdvertisement)
-    return each + [("leases-that-end", leases + wait(200) + leases), ("routers-that-end", routers + wait(200) + routers)]
+    let ends = [("leases-that-end", leases + wait(200) + leases), ("routers-that-end", routers + wait(200) + routers)]
+    return each + ends
   }
 
   private static func step(_ golden: GoldenPacket, isOutgoing: Bool = false) -> [UInt8] {

@@ -4,6 +4,8 @@ enum ResolverSeeds {
   private static let aaaa = record(28, [0x20, 1, 0x0D, 0xB8] + zeros(11) + [1])
   /// The data of an A record, behind another name.
   private static let bareA = Array(a.dropFirst(2))
+  /// CNAME to the question's name, behind another one.
+  private static let bareLoop = Array(record(5, [0xC0, 12]).dropFirst(2))
   private static let truncated = answer([], counts: [0, 0, 0], flags: 0x8380)
 
   private static let good: [(String, [UInt8])] = [
@@ -22,7 +24,7 @@ enum ResolverSeeds {
     ("alias-to-itself", answer(record(5, [0xC0, 12]))),
     ("alias-of-two", answer(record(5, [1, 0x61, 0])) + answer(record(5, [1, 0x62, 0]))),
     ("alias-and-address", answer(record(5, [1, 0x61, 0]) + [1, 0x61, 0] + bareA, counts: [2, 0, 0])),
-    ("loop", answer(record(5, [1, 0x61, 0]) + [1, 0x61, 0, 0, 5, 0, 1, 0, 0, 1, 0, 0, 2, 0xC0, 12], counts: [2, 0, 0])),
+    ("loop", answer(record(5, [1, 0x61, 0]) + [1, 0x61, 0] + bareLoop, counts: [2, 0, 0])),
   ]
 
   private static let broken: [(String, [UInt8])] = [

@@ -47,8 +47,8 @@ struct MIFTransactions {
   /// One more address.
   mutating func found(_ sequence: UInt32, _ identifier: UInt32, _ address: IPAddress) {
     let transaction = need(open[sequence], "NAME_TRANSLATION without a translation")
-    check(
-      transaction.kind == .translation && transaction.identifier == identifier, "\(identifier) for \(transaction.request)")
+    let isIt = transaction.kind == .translation && transaction.identifier == identifier
+    check(isIt, "\(identifier) for \(transaction.request)")
     check(!transaction.addresses.contains(address), "\(address) twice for \(transaction.request)")
     open[sequence]?.addresses.append(address)
   }
