@@ -49,6 +49,9 @@ final class MIFPeer: Peer {
     super.init(connection)
   }
 
+  /// Translations and connections that it waits for, where every other request was answered.
+  var underWay: Int { transactions.open.count + expectations.count }
+
   override var isWaiting: Bool { !expectations.isEmpty || !transactions.open.isEmpty }
 
   override func request(_ bytes: [UInt8]) {

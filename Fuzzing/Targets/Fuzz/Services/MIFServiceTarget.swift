@@ -46,6 +46,7 @@ struct MIFServiceTarget: FuzzTarget {
       ("connections", [4] + first + follow + connect + bind + connect + wait + leave),
       ("connections-at-the-bound", [0x10] + first + connect + connect + bind + [10, 0, 3] + connect),
       ("asleep-with-transactions", [3] + first + [9, 0] + translate + connect + bind + translate + connect + [9, 0]),
+      ("clients-that-leave", [0x84] + first + follow + translate + connect + bind + [10, 0, 3] + translate + connect),
       ("the-selected-pvd", [0] + first + select + leave + select),
       ("connectivity", [0x40] + first + follow + manage + connect + manage + wait + [10, 0, 3] + manage),
       ("nobody-in-particular", [0x40] + first + [5, 0x11] + manage.dropFirst(2)),
@@ -73,6 +74,8 @@ private final class MIFServiceRun: ServiceRun<MIFPeer> {
   private static let isRoot = geteuid() == 0
 
   private let transactions: Int
+  /// Whether its clients leave before their transactions are through.
+  private let isAbrupt: Bool
   /// Whether somebody who is not root may manage connectivity.
   private let isManaged: Bool
 
@@ -87,6 +90,7 @@ private final class MIFServiceRun: ServiceRun<MIFPeer> {
     settings.resolver.channels = choice & 8 == 0 ? 64 : 2
     settings.connector.limit = choice & 0x10 == 0 ? 4096 : 2
     isManaged = choice & 0x20 != 0
+    isAbrupt = choice & 0x80 != 0
     if isManaged { settings.connectivityManagers = [AccessRule(.user(Self.somebody))] }
     if !Self.isRoot { settings.connectivityManagers.append(AccessRule(.user(geteuid()))) }
     settings.connectivity.interfaces = [need(InterfacePattern(Array("up*".utf8)[...]), "a pattern")]
@@ -108,10 +112,19 @@ private final class MIFServiceRun: ServiceRun<MIFPeer> {
     MIFRequests.any(&program, sequence: nextSequence())
   }
 
-  /// Every transaction ends by itself, in time.
+  /// Every transaction ends by itself, in time, and with the client that asked for it.
   override func complete() {
+    if open.allSatisfy({ $0.isWhole }) {
+      let waited = open.reduce(0) { $0 + $1.underWay }
+      let count = world.counter("mif.under-way")
+      check(count == UInt64(waited), "\(count) transactions are under way, of which \(waited) are waited for")
+    }
+    if isAbrupt {
+      for peer in open { peer.close() }
+      settle()
+    }
     for _ in 0..<2000 {
-      if world.counter("mif.under-way") == 0 { break }
+      if isAbrupt || world.counter("mif.under-way") == 0 { break }
       world.passToDeadline()
       settle()
     }
