@@ -122,7 +122,8 @@ if !embedded {
       name: "ConnectingTests", dependencies: ["CLinux", "Connecting", "PacketBuilders", "Platform", "Wire"],
       cSettings: linux, swiftSettings: language),
     .testTarget(
-      name: "SubscribersTests", dependencies: ["Subscribers", "Platform", "Provisioning", "Messages", "Wire"],
+      name: "SubscribersTests",
+      dependencies: ["Subscribers", "Platform", "Provisioning", "Resolving", "Messages", "Wire"],
       cSettings: linux, swiftSettings: language),
     .testTarget(
       name: "SessionsTests",

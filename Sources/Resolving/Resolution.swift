@@ -55,6 +55,10 @@ extension Resolver {
     package var patience: UInt32 = 15_000
     /// A channel that nobody used for so long is dropped; a server that did not answer is asked last for as long.
     package var idle: UInt32 = 30_000
+    /// Questions that a server is sent by UDP before it has answered others, or `pause` milliseconds have passed in which
+    /// it could read them: an ordinary server's socket has room for some 250 (net.core.rmem_default), and loses the rest.
+    package var burst: Int = 128
+    package var pause: UInt32 = 20
     /// The UDP payload that EDNS announces: what passes everywhere unfragmented. At most 4096.
     package var payloadSize: UInt16 = 1232
     package var hostsFile: [UInt8] = Array("/etc/hosts".utf8)

@@ -32,6 +32,8 @@ package struct Resolver: ~Copyable {
 
   /// Aliases followed one after the other, where servers leave that to us.
   private static let mostAliases = 8
+  /// How often a question follows a server from one TCP connection to the next.
+  private static let mostReconnections = 32
 
   /// `tokenBase`: the low 32 bits are ours.
   package init(tokenBase: UInt64, settings: Settings) throws(Errno) {
@@ -322,6 +324,10 @@ extension Resolver {
       count(.garbled)
       question.wasGarbled = true
       pass(translation, question, lane, at: now)
+    case .unreachable where attempt.isLeftOver && question.reconnections < Resolver.mostReconnections:
+      // The rest are asked over a next connection (RFC 7766, 6.2.4).
+      question.reconnections += 1
+      if !ask(translation, question, lane.endpoint, at: now) { pass(translation, question, lane, at: now) }
     case .unreachable(let error):
       count(.unreachable)
       question.error = error
@@ -425,6 +431,8 @@ extension Resolver {
       let finished = lane.finished
       lane.finished = []
       for attempt in finished { hear(attempt, at: now) }
+      lane.sendWaiting(at: now)
+      if !lane.finished.isEmpty { touch(lane) }
       watch(lane, poller)
       counters[ResolverCounter.unsent.rawValue] &+= lane.unsent
       lane.unsent = 0
@@ -432,7 +440,7 @@ extension Resolver {
         lane.idleSince = now
         check(at: now + idle)
       } else {
-        check(at: lane.nextTimeout)
+        check(at: min(lane.nextTimeout, lane.nextBurst))
       }
     }
   }
@@ -495,7 +503,8 @@ extension Resolver {
           lane.processTimeouts(at: now)
           touch(lane)
         }
-        check(at: lane.nextTimeout)
+        if lane.nextBurst <= now { touch(lane) }
+        check(at: min(lane.nextTimeout, lane.nextBurst))
       }
     }
     settle(at: now, poller)

@@ -239,7 +239,11 @@ package struct HappyEyeballs: Sendable {
           destination: SocketAddress(candidate.address, port: port, scope: candidate.scope))
         switch candidate.fate {
         case .waiting where !isLost: continue
-        case .waiting: trial.failure = Failure(error: Number.addressNotAvailable, from: .local)
+        case .waiting:
+          let hasSource = report.source(for: candidate.address) != nil
+          let error =
+            report.isGone ? Number.networkDown : hasSource ? Number.cancelled : Number.addressNotAvailable
+          trial.failure = Failure(error: error, from: .local)
         case .attempted: break
         case .connected: trial.isConnected = true
         case .failed(let failure): trial.failure = failure
@@ -505,6 +509,7 @@ package struct HappyEyeballs: Sendable {
     static var networkDown: UInt16 { 100 }
     static var networkUnreachable: UInt16 { 101 }
     static var timedOut: UInt16 { 110 }
+    static var cancelled: UInt16 { 125 }
   }
 }
 

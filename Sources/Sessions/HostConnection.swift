@@ -99,6 +99,8 @@ package struct HostConnection: ~Copyable {
   private var known: [Known] = []
   private var socket: Descriptor?
   private var ended: Progress?
+  /// Why there is no agent to be asked any more, where that is why it failed.
+  package private(set) var agentFailure: MIFFailure?
 
   /// Connects to the agent's `mif.sock` and begins.
   package init(path: [UInt8], _ order: Order) throws(SystemFailure) {
@@ -151,7 +153,7 @@ package struct HostConnection: ~Copyable {
         guard let next = try session.next() else { break }
         message = next
       } catch {
-        return finish(.failed(error.errno))
+        return lose(error)
       }
       hear(message)
       if case .won(let winner) = race.outcome { return finish(.connected(winner)) }
@@ -161,7 +163,7 @@ package struct HostConnection: ~Copyable {
     do throws(MIFFailure) {
       try post()
     } catch {
-      return finish(.failed(error.errno))
+      return lose(error)
     }
     if case .lost(let error) = race.outcome { return finish(.failed(Errno(rawValue: Int32(error)))) }
     do throws(Errno) {
@@ -186,6 +188,11 @@ package struct HostConnection: ~Copyable {
     race.abandon(UInt16(ECANCELED))
     socket = nil
     _ = finish(.failed(Errno(rawValue: ECANCELED)))
+  }
+
+  private mutating func lose(_ failure: MIFFailure) -> Progress {
+    agentFailure = failure
+    return finish(.failed(failure.errno))
   }
 
   private mutating func finish(_ progress: Progress) -> Progress {
