@@ -72,6 +72,7 @@ package struct Resolver: ~Copyable {
   }
 
   package func forEachCounter(_ body: (StaticString, UInt64) -> Void) {
+    body("resolver.under-way", UInt64(translations.count))
     for counter in ResolverCounter.allCases {
       switch counter {
       case .hostsRead: body(counter.name, hosts.readings)

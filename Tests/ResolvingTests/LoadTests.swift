@@ -81,6 +81,7 @@ private let good = always("192.0.2.1", "2001:db8::1")
     let keys = (0..<12).map { bench.start("host\($0).example") }
     #expect(keys.filter { bench.outcomes[$0]?.verdict == .refused(errno: EAGAIN) } == [11, 12])
     #expect(bench.counter("resolver.refused.full") == 2)
+    #expect(bench.counter("resolver.under-way") == 10)
     bench.resolver.cancel(key: keys[0])
     #expect(bench.outcomes[bench.start("again.example")]?.verdict == nil)
   }

@@ -1,4 +1,3 @@
-import Testing
 import Wire
 
 extension [UInt8] {
