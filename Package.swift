@@ -52,7 +52,8 @@ var targets: [Target] = [
   .target(
     name: "Connecting", dependencies: ["CLinux", "Platform", "Wire"], cSettings: linux, swiftSettings: agent),
   .target(
-    name: "Subscribers", dependencies: ["CLinux", "Connecting", "Messages", "Platform", "Provisioning", "Resolving", "Wire"],
+    name: "Subscribers",
+    dependencies: ["CLinux", "Connecting", "Messages", "Platform", "Provisioning", "Resolving", "Wire"],
     cSettings: linux, swiftSettings: agent),
   .target(
     name: "Sessions", dependencies: ["CLinux", "Platform", "Wire", "Messages"], cSettings: linux,
@@ -130,7 +131,8 @@ if !embedded {
       dependencies: ["CLinux", "Sessions", "Subscribers", "Platform", "Provisioning", "Messages", "Wire"],
       cSettings: linux, swiftSettings: language),
     .testTarget(
-      name: "AgentTests", dependencies: ["Agent", "Platform", "Provisioning", "Subscribers"], cSettings: linux,
+      name: "AgentTests", dependencies: ["Agent", "Platform", "Provisioning", "Resolving", "Subscribers"],
+      cSettings: linux,
       swiftSettings: language),
     .testTarget(
       name: "KernelTests", dependencies: ["CLinux", "CNetlink", "Kernel", "Provisioning", "Messages", "Wire"],

@@ -18,6 +18,9 @@ public struct ConnectOptions: Hashable, Sendable {
   /// Whether to wait, up to the time-out, for a provisioning domain to come where there is none that could lead to the
   /// host.
   public var waitsForNetwork = false
+  /// Whether a `Connector` is used again: it then stays connected to the agent and keeps what it knows of the networks,
+  /// which makes most of what a connection through the agent costs.
+  public var keepsConnector = false
 
   public init(
     transport: Transport = .tcp, family: AddressFamily? = nil, domain: UInt32? = nil, interface: UInt32? = nil,
@@ -61,9 +64,9 @@ public func connect(
 /// The same for programs with a poll loop of their own, or none. It belongs to one task or thread at a time; when it goes,
 /// everything that it has opened is closed, but a connection that `wait` gave.
 public final class Connector {
-  private let host: String
+  private var host: String
   private let path: String
-  private let transport: Transport
+  private var transport: Transport
   private var connection: Sessions.HostConnection
 
   /// Connects to `mif.sock` in the agent's runtime directory, and begins.
@@ -72,15 +75,7 @@ public final class Connector {
     runtimeDirectory: String = defaultRuntimeDirectory
   ) throws(ClientError) {
     let path = runtimeDirectory + "/mif.sock"
-    var order = HostConnection.Order(host: Array(host.utf8), port: port)
-    guard HappyEyeballs.Target(order.host) != nil else { throw .unusableName(host) }
-    order.transport = options.transport.wire
-    order.family = options.family?.wire
-    order.pvd = options.domain ?? 0
-    order.interface = options.interface ?? 0
-    order.timeout = options.timeout?.nanoseconds
-    order.settings.attemptDelay = options.attemptDelay.nanoseconds
-    order.settings.waitsForNetwork = options.waitsForNetwork
+    let order = try Connector.order(host, port, options)
     self.host = host
     self.path = path
     transport = options.transport
@@ -91,7 +86,38 @@ public final class Connector {
     }
   }
 
-  /// For poll(2): readable when `wait(timeout: .zero)` has something to do. It stays the same as long as this lives.
+  /// Begins the next connection, through the same agent, once the one before was given or has failed. `fileDescriptor`
+  /// may be another one from then on. EBUSY: the one before is under way.
+  public func connect(
+    toHost host: String, port: UInt16, options: ConnectOptions = ConnectOptions()
+  ) throws(ClientError) {
+    let order = try Connector.order(host, port, options)
+    do throws(SystemFailure) {
+      try connection.connect(order)
+    } catch {
+      throw ClientError(error, path: path)
+    }
+    self.host = host
+    transport = options.transport
+  }
+
+  private static func order(
+    _ host: String, _ port: UInt16, _ options: ConnectOptions
+  ) throws(ClientError) -> HostConnection.Order {
+    var order = HostConnection.Order(host: Array(host.utf8), port: port)
+    guard HappyEyeballs.Target(order.host) != nil else { throw .unusableName(host) }
+    order.transport = options.transport.wire
+    order.family = options.family?.wire
+    order.pvd = options.domain ?? 0
+    order.interface = options.interface ?? 0
+    order.timeout = options.timeout?.nanoseconds
+    order.settings.attemptDelay = options.attemptDelay.nanoseconds
+    order.settings.waitsForNetwork = options.waitsForNetwork
+    order.isKept = options.keepsConnector
+    return order
+  }
+
+  /// For poll(2): readable when `wait(timeout: .zero)` has something to do. The same until `connect`.
   public var fileDescriptor: Int32 { connection.descriptor }
 
   /// What was tried so far, domain by domain.

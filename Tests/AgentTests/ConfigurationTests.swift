@@ -1,6 +1,7 @@
 import Agent
 import Platform
 import Provisioning
+import Resolving
 import Subscribers
 import Testing
 
