@@ -30,26 +30,41 @@ extension Subscribers {
     transactions.close(key)
   }
 
-  /// Hands over what the resolver has found.
+  /// Hands over what the resolver has found. While a subscriber's queue is full its results wait as they are, which takes
+  /// a quarter of the room; addresses past `mostWaiting` are dropped.
   mutating func deliverTranslations() {
     while let result = resolver.nextResult() {
-      switch result {
-      case .address(let key, let address, let ttl):
-        guard let open = transactions[key], let subscriber = subscribers[open.subscriber] else { continue }
-        if subscriber.queue.isFull {
-          count(.resultsDropped)
-          transactions.markIncomplete(key)
-          continue
-        }
-        let found = AnnouncedAddress(
-          address, prefixLength: address.family.width, scope: address.isScoped ? open.interface : 0,
-          preferredLifetime: ttl, validLifetime: ttl)
-        write(to: subscriber, isNews: false) { writer throws(MessageOverflow) in
-          try writer.nameTranslation(to: open.request, open.transaction, found)
-        }
-      case .ended(let key, let verdict):
-        end(translation: key, Failure(verdict))
+      guard let open = transactions[result.key], let subscriber = subscribers[open.subscriber] else { continue }
+      guard subscriber.queue.isFull || !subscriber.waitingResults.isEmpty else {
+        deliver(result, open, subscriber)
+        continue
       }
+      if case .address = result, subscriber.waitingResults.count >= Subscriber.mostWaiting {
+        count(.resultsDropped)
+        transactions.markIncomplete(result.key)
+      } else {
+        subscriber.waitingResults.append(result)
+      }
+    }
+  }
+
+  /// Hands over what waited for room.
+  mutating func deliverWaiting(_ subscriber: Subscriber) {
+    while !subscriber.queue.isFull, let result = subscriber.waitingResults.popFirst() {
+      if let open = transactions[result.key] { deliver(result, open, subscriber) }
+    }
+  }
+
+  private mutating func deliver(_ result: ResolverResult, _ open: OpenTransaction, _ subscriber: Subscriber) {
+    switch result {
+    case .address(_, let address, let ttl):
+      let found = AnnouncedAddress(
+        address, prefixLength: address.family.width, scope: address.isScoped ? open.interface : 0,
+        preferredLifetime: ttl, validLifetime: ttl)
+      write(to: subscriber, isNews: false) { writer throws(MessageOverflow) in
+        try writer.nameTranslation(to: open.request, open.transaction, found)
+      }
+    case .ended(let key, let verdict): end(translation: key, Failure(verdict))
     }
   }
 
@@ -81,6 +96,14 @@ extension Subscribers {
     return ResolverServers(
       interface: domain.interface, servers: servers,
       sources: state.usableAddresses(of: domain, linkLocal: true), searchList: searchList)
+  }
+}
+
+extension ResolverResult {
+  fileprivate var key: UInt64 {
+    switch self {
+    case .address(let key, _, _), .ended(let key, _): key
+    }
   }
 }
 

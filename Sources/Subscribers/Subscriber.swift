@@ -1,6 +1,7 @@
 import Messages
 import Platform
 import Provisioning
+import Resolving
 
 /// One connection to one of the two sockets, with what it asked to be told.
 final class Subscriber {
@@ -58,6 +59,10 @@ final class Subscriber {
   /// The pid that others are told for what this one did; a process that can't be seen from here has none.
   var verifiedPid: UInt32 { peer.pid > 0 ? UInt32(peer.pid) : .max }
 
+  /// Results of translations that the queue had no room for.
+  var waitingResults = ResultQueue()
+  /// 40 bytes each, and the end of each translation besides.
+  static let mostWaiting = 4096
   var openTransactions: Int { translations.count + connections.count }
 
   /// The PvD that an identifier in a request means.
@@ -86,6 +91,7 @@ final class Subscriber {
     isOverrun = false
     isReplaying = false
     queue.clear()
+    waitingResults = ResultQueue()
     unsubscribe()
   }
 
@@ -95,6 +101,29 @@ final class Subscriber {
     domainsOf.removeAll()
     elementsOf.removeAll()
     addressesOf.removeAll()
+  }
+}
+
+/// Results in the order in which they came.
+struct ResultQueue {
+  private var results: [ResolverResult] = []
+  private var first = 0
+
+  var isEmpty: Bool { first == results.count }
+  var count: Int { results.count - first }
+
+  mutating func append(_ result: ResolverResult) { results.append(result) }
+
+  mutating func popFirst() -> ResolverResult? {
+    guard !isEmpty else { return nil }
+    defer {
+      first += 1
+      if isEmpty || first > 1024 {
+        results.removeFirst(first)
+        first = 0
+      }
+    }
+    return results[first]
   }
 }
 

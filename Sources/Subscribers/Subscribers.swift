@@ -164,7 +164,10 @@ package struct Subscribers: ~Copyable {
       if subscriber.isOverrun { overrun(subscriber) }
       // Nobody reads any more what waits for a peer that has hung up. To try to send it finds that out, and lets what
       // the peer sent before be read.
-      if event.isWritable || event.isHungUp || event.hasError { drain(subscriber) }
+      if event.isWritable || event.isHungUp || event.hasError {
+        drain(subscriber)
+        deliverWaiting(subscriber)
+      }
       replay(subscriber, state)
       if event.isReadable || event.isHungUp || event.hasError {
         read(subscriber, &state, moment, poller, statistics: statistics)

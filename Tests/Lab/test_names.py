@@ -65,6 +65,7 @@ def complete(errand: Errand, *ips: str) -> None:
 # Whom it asks
 
 
+@pytest.mark.configuration("name-cache = 0\n")
 def test_each_asks_its_own(lab: Lab, up0: Uplink, up1: Uplink, mif: MifEar, serve: Serve) -> None:
     """Two networks, one name, two answers: each PvD asks its own server, from its own address, and nobody else's."""
     first, second = serve(up0, FIRST), serve(up1, SECOND)
@@ -83,6 +84,18 @@ def test_each_asks_its_own(lab: Lab, up0: Uplink, up1: Uplink, mif: MifEar, serv
     # The second network's PvD alone is asked again.
     complete(client.lookup(NAME, pvds[1]), TWO4, TWO6)
     assert (len(first.queries), len(second.queries)) == (2, 4)
+
+
+def test_asked_once(lab: Lab, up0: Uplink, up1: Uplink, mif: MifEar, serve: Serve) -> None:
+    """What a server said is kept as long as its TTL says, and for its own PvD alone (RFC 1035 3.2.1)."""
+    first, second = serve(up0, FIRST), serve(up1, SECOND)
+    pvds = [advertised(lab, mif, uplink, [uplink.router6]) for uplink in (up0, up1)]
+    for _ in range(3):
+        complete(mif.client.lookup(NAME, pvds[0]), ONE4, ONE6)
+    assert (len(first.queries), len(second.queries)) == (2, 0)
+    complete(mif.client.lookup(NAME, pvds[1]), TWO4, TWO6)
+    assert (len(first.queries), len(second.queries)) == (2, 2)
+    assert mif.client.statistics()["resolver.cached"] == 4
 
 
 def test_real_servers(lab: Lab, up0: Uplink, up1: Uplink, mif: MifEar) -> None:
@@ -264,6 +277,7 @@ def test_malformed_names(lab: Lab, up0: Uplink, mif: MifEar, serve: Serve, one: 
 # What it makes of answers
 
 
+@pytest.mark.configuration("name-cache = 0\n")
 def test_as_they_come(lab: Lab, up0: Uplink, mif: MifEar, serve: Serve, one: int) -> None:
     """A and AAAA are asked at once, and each is told when it is there, whichever comes first."""
     server = serve(up0, dns.silent)
@@ -556,6 +570,7 @@ def pointer(place: int) -> bytes:
     return struct.pack("!H", 0xC000 | place)
 
 
+@pytest.mark.configuration("name-cache = 0\n")
 def test_garbage(lab: Lab, up0: Uplink, up1: Uplink, mif: MifEar, agent: Agent, serve: Serve) -> None:
     """Compression loops, pointers past the end, records that are cut: no address comes of them, and a next server has
     its turn."""
