@@ -179,6 +179,27 @@ def kea6(lab: Lab, uplink: Uplink, *, lease: int = 120, renewal: int = 60, rebin
     )
 
 
+def dhcpd(lab: Lab, uplink: Uplink, family: int = 4, *, lease: int = 120) -> Child:
+    """ISC's server."""
+    name = f"dhcpd{family}-{uplink.router}"
+    etc, state = lab.directory(f"{name}-etc"), lab.directory(f"{name}-state")
+    network = uplink.router4.rpartition(".")[0]
+    own = {
+        4: f"authoritative;\nsubnet {network}.0 netmask 255.255.255.0 {{\n  range {network}.50 {network}.99;\n"
+        f'  option routers {uplink.router4};\n  option domain-name-servers {DNS4};\n  option domain-name "{DOMAIN}";\n}}\n',
+        6: f"subnet6 {uplink.prefix6}/64 {{\n  range6 {uplink.prefix6}50 {uplink.prefix6}99;\n"
+        f'  option dhcp6.name-servers {DNS6};\n  option dhcp6.domain-search "{DOMAIN}";\n}}\n',
+    }[family]
+    (etc / "dhcpd.conf").write_text(f"default-lease-time {lease};\nmax-lease-time {lease};\n{own}")
+    (state / "dhcpd.leases").touch()
+    child = lab.spawn(
+        lab.router(uplink), name, program("dhcpd"), f"-{family}", "-d", "-f", "--no-pid", "-cf", "/etc/dhcp/dhcpd.conf",
+        "-lf", "/var/lib/dhcp/dhcpd.leases", "host0", mounts=Mounts({"/etc/dhcp": etc, "/var/lib/dhcp": state}),
+    )  # fmt: skip
+    child.says("Server starting service")
+    return child
+
+
 def _times(lease: int, renewal: int, rebinding: int) -> dict[str, int]:
     return {"valid-lifetime": lease, "renew-timer": renewal, "rebind-timer": rebinding}
 
