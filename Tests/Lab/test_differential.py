@@ -94,7 +94,7 @@ def ra_options(dice: Dice, nested: bool = False) -> bytes:
     def resolver() -> bytes:
         body = struct.pack("!HI", dice.getrandbits(16), dice.lifetime()) + counted(advertise.names(dice.name()))
         if dice.getrandbits(1):
-            packed = b"".join(inet6.in6_ptop(each).encode() and _packed(each) for each in dice.servers6())
+            packed = b"".join(map(_packed, dice.servers6()))
             body += counted(packed) + counted(dice.parameters())
         return advertise._option(144, body)
 

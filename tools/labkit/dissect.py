@@ -123,7 +123,7 @@ def _quoted(message: Node) -> Members:
             found["source_port"] = _number(inner[transport], f"{transport}.srcport")
             found["destination_port"] = _number(inner[transport], f"{transport}.dstport")
     if "tcp" in inner:
-        found["sequence"] = _number(inner["tcp"], "tcp.seq_raw")
+        found["sequence"] = int.from_bytes(_raw(inner["tcp"], "tcp.seq"), "big")
     if "esp" in inner:
         found["spi"] = _number(inner["esp"], "esp.spi")
     if "icmp" in inner and _number(inner["icmp"], "icmp.type") == 8:
@@ -147,7 +147,7 @@ def _ra(message: Node, frame: bytes) -> Members:
 def _ra_option(option: Node, frame: bytes) -> Members:
     kind = _number(option, "icmpv6.opt.type")
 
-    def named(name: str, **members: Any) -> Members:
+    def named(name: str, /, **members: Any) -> Members:
         return {"option": name, "type": kind, **members}
 
     def seconds(name: str) -> int | str:
@@ -204,7 +204,8 @@ def _dhcpv4(message: Node, ends: Members) -> Members:
     )
     return {
         "message": MESSAGES4[_number(message, "dhcp.option.dhcp")], **ends, "xid": _number(message, "dhcp.id"),
-        "secs": _number(message, "dhcp.secs"), "flags": _number(message, "dhcp.flags"),
+        # tshark reads this one backwards where its second byte is 0, as some clients of Microsoft's send it.
+        "secs": int.from_bytes(_raw(message, "dhcp.secs"), "big"), "flags": _number(message, "dhcp.flags"),
         "htype": _number(message, "dhcp.hw.type"), "chaddr": _raw(message, "dhcp.hw.mac_addr").hex(),
         "ciaddr": _show(message, "dhcp.ip.client"), "yiaddr": _show(message, "dhcp.ip.your"),
         "siaddr": _show(message, "dhcp.ip.server"), "giaddr": _show(message, "dhcp.ip.relay"), "options": options,
@@ -217,7 +218,7 @@ def _dhcpv4_option(option: Node) -> Members | None:
     def field(name: str) -> str:
         return f"dhcp.option.{name}"
 
-    def named(name: str, **members: Any) -> Members:
+    def named(name: str, /, **members: Any) -> Members:
         return {"option": name, "code": code, **members}
 
     if code in _FIELDS4:
@@ -290,7 +291,7 @@ def _dhcpv6_option(option: Node) -> Members:
     code = int(type_field.get("show", ""))
     value = bytes.fromhex(option.get("value", ""))[4:]
 
-    def named(name: str, **members: Any) -> Members:
+    def named(name: str, /, **members: Any) -> Members:
         return {"option": name, "code": code, **members}
 
     def number(name: str) -> int:

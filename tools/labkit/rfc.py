@@ -76,7 +76,7 @@ def ra_options(data: bytes) -> Iterator[Members]:
 def ra_option(option: bytes) -> Members:
     kind, body = option[0], option[2:]
 
-    def named(name: str, **members: Any) -> Members:
+    def named(name: str, /, **members: Any) -> Members:
         return {"option": name, "type": kind, **members}
 
     match kind:
