@@ -32,7 +32,7 @@ package struct EncryptedDNS: ~Escapable {
       guard let parameters = fields.next() else { throw .dnrLength }
       self.parameters = parameters
     } else {
-      parameters = fields.remaining
+      parameters = fields.remaining.slice(0, 0)
     }
     priority = option.u16(Field.advertisedPriority)
     lifetime = option.u32(Field.advertisedLifetime)
