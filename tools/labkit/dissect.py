@@ -329,9 +329,10 @@ def _dhcpv6_option(option: Node) -> Members:
         case 23:
             return named("dns-servers", addresses=_shows(option, "dhcpv6.dns_server"))
         case 24:
-            return named(
-                "domain-search", names=[name.rstrip(".") for name in _shows(option, "dhcpv6.search_list_entry")]
-            )
+            names = [name.rstrip(".") for name in _shows(option, "dhcpv6.search_list_entry")]
+            every = rfc.take_names(value)
+            # It leaves out names of one label.
+            return named("domain-search", names=names if len(names) == len(every) else every)
         case 31:
             return named("sntp-servers", addresses=_shows(option, "dhcpv6.sntp_server"))
         case 32:
@@ -341,6 +342,8 @@ def _dhcpv6_option(option: Node) -> Members:
                 found = _shows(option, f"dhcpv6.ntpserver.{known}")
                 if found:
                     return named("ntp-server", **{member: found[0].rstrip(".")})
+            # A name of one label, which it leaves out.
+            return named("ntp-server", name=rfc.take_name(value[4:])[0])
         case 41:
             return named("posix-timezone", text=_show(option, "dhcpv6.timezone"))
         case 42:
