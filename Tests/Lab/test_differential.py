@@ -25,6 +25,8 @@ LIFETIMES = (0, 1, 600, 7200, 0x7FFFFFFF, 0xFFFFFFFE, 0xFFFFFFFF)
 
 
 class Dice(random.Random):
+    """Seeded with what is made: each run makes the same."""
+
     def lifetime(self) -> int:
         return self.choice((*LIFETIMES, self.getrandbits(32)))
 
@@ -298,3 +300,145 @@ def test_equal(kind: str, tmp_path: Path) -> None:
     assert len(ours) == len(theirs) == COUNT
     for number, (one, other) in enumerate(zip(ours, theirs, strict=True), 1):
         assert one == other, f"packet {number} of {path}"
+
+
+def test_long_options(tmp_path: Path) -> None:
+    """An option in pieces, in the options field, in file and in sname, is one (RFC 3396, 7; RFC 2131, 4.1). tshark
+    decodes each piece for itself, so the whole is the second decoder's."""
+    dice = Dice("long options")
+    made, expected = [], []
+    for _ in range(COUNT):
+        routes = b""
+        for _ in range(dice.randint(2, 8)):
+            width = dice.randint(0, 32)
+            routes += bytes([width]) + dice.packed4()[: (width + 7) // 8] + dice.packed4()
+        one, other = sorted(dice.sample(range(1, len(routes)), 2))
+        pieces = [bytes([121, len(piece)]) + piece for piece in (routes[:one], routes[one:other], routes[other:])]
+        options = b"\x63\x82\x53\x63\x35\1\5\x36\4\x0a\1\0\1\x34\1\3" + pieces[0] + b"\xff"
+        fixed = struct.pack("!BBBBIHH", 2, 1, 6, 0, dice.getrandbits(32), 0, 0) + bytes(16) + b"\2".ljust(16, b"\0")
+        message = fixed + (pieces[2] + b"\xff").ljust(64, b"\0") + (pieces[1] + b"\xff").ljust(128, b"\0") + options
+        ends = ("10.1.0.1", "255.255.255.255")
+        made.append(packets.ipv4(*ends, 17, packets.udp(*ends, 67, 68, message)))
+        expected.append(rfc.dhcpv4_option(121, routes))
+    for line, option in zip(decoded(tmp_path / "long.pcap", made), expected, strict=True):
+        assert option in line["options"]
+
+
+# Spoilt ones: what a message is spoilt by, the packet that it makes of a right one, and how it is refused.
+
+
+def _ra(options: bytes = b"", *, source: str = ROUTER, hop_limit: int = 255, code: int = 0) -> bytes:
+    message = advertise.RouterAdvertisement(code=code, options=[options]).wire
+    return packets.advertisement(source, message, hop_limit=hop_limit)
+
+
+def _dhcpv4(options: bytes, operation: int = 2) -> bytes:
+    fixed = struct.pack("!BBBBIHH", operation, 1, 6, 0, 7, 0, 0) + bytes(16) + b"\2".ljust(16, b"\0") + bytes(192)
+    message = fixed + b"\x63\x82\x53\x63" + options + b"\xff"
+    ends = ("10.1.0.1", "255.255.255.255")
+    return packets.ipv4(*ends, 17, packets.udp(*ends, 67, 68, message))
+
+
+def _dhcpv6(options: bytes, kind: int = 7) -> bytes:
+    message = bytes([kind, 0, 0, 7]) + options
+    return packets.ipv6(ROUTER, HOST, 17, packets.udp(ROUTER, HOST, 547, 546, message))
+
+
+def _option6(code: int, value: bytes) -> bytes:
+    return struct.pack("!HH", code, len(value)) + value
+
+
+ACK = b"\x35\1\5\x36\4\x0a\1\0\1"
+SERVER = _option6(2, b"\0\3\0\1\2\0\0\0\1\1")
+WHOLE: dict[str, tuple[Callable[[Dice], bytes], str]] = {
+    "ra from a global address": (lambda dice: _ra(source=dice.global6()), "ra.source"),
+    "ra with another hop limit": (lambda dice: _ra(hop_limit=dice.randint(0, 254)), "ra.hop-limit"),
+    "ra with a code": (lambda dice: _ra(code=dice.randint(1, 255)), "ra.code"),
+    "ra with a checksum that is not right": (
+        lambda dice: packets.spoil(_ra(), 42, dice.choice([byte for byte in range(256) if byte != _ra()[42]])),
+        "icmp.checksum",
+    ),
+    "ra with an option of no length": (
+        lambda dice: _ra(ra_options(dice) + bytes([dice.getrandbits(8), 0]) + bytes(6)), "ra.option-length"
+    ),
+    "ra with an option past its end": (
+        lambda dice: _ra(ra_options(dice) + bytes([dice.getrandbits(8), dice.randint(2, 255)]) + bytes(6)),
+        "ra.option-overrun",
+    ),
+    "dhcpv4 request to a client": (lambda dice: _dhcpv4(ACK, operation=1), "dhcpv4.operation"),
+    "dhcpv4 option past its end": (
+        lambda dice: _dhcpv4(ACK + bytes([dice.randint(56, 250), dice.randint(20, 255)]) + dice.randbytes(3)),
+        "dhcpv4.option-overrun",
+    ),
+    "dhcpv4 without a type": (lambda dice: _dhcpv4(ACK[3:]), "dhcpv4.message-type"),
+    "dhcpv4 without a server": (lambda dice: _dhcpv4(ACK[:3]), "dhcpv4.server-identifier"),
+    "dhcpv6 option past its end": (
+        lambda dice: _dhcpv6(SERVER + struct.pack("!HH", dice.getrandbits(16), dice.randint(1, 65535))),
+        "dhcpv6.option-overrun",
+    ),
+    "dhcpv6 without a server": (lambda dice: _dhcpv6(b""), "dhcpv6.server-identifier"),
+    "dhcpv6 of relays": (lambda dice: _dhcpv6(SERVER, kind=dice.choice((12, 13))), "dhcpv6.relay"),
+    "dhcpv6 request to a client": (
+        lambda dice: _dhcpv6(SERVER, kind=dice.choice((1, 3, 4, 5, 6, 8, 9, 11))), "dhcpv6.message-type"
+    ),
+}  # fmt: skip
+PARTS: dict[str, tuple[Callable[[Dice], bytes], int, str]] = {
+    "rio with the reserved preference": (
+        lambda dice: _ra(bytes([24, 1, 0, 0x10]) + bytes(4)), 24, "ra.rio.preference"
+    ),
+    "rio that is too short": (
+        lambda dice: _ra(bytes([24, 2, dice.randint(65, 128), 0]) + bytes(12)), 24, "ra.rio.length"
+    ),
+    "pio of the link-local prefix": (lambda dice: _ra(advertise.prefix("fe80::/64")), 3, "ra.pio.scope"),
+    "pio of more than 128 bits": (
+        lambda dice: _ra(bytes([3, 4, dice.randint(129, 255)]) + dice.randbytes(29)), 3, "ra.pio.prefix-length"
+    ),
+    "mtu that no IPv6 link has": (lambda dice: _ra(advertise.mtu(dice.randint(0, 1279))), 5, "ra.mtu.value"),
+    "pref64 of an unknown length": (
+        lambda dice: _ra(struct.pack("!BBH", 38, 2, dice.getrandbits(13) << 3 | dice.choice((6, 7))) + bytes(12)),
+        38, "ra.pref64.prefix-length",
+    ),
+    "rdnss of half an address": (
+        lambda dice: _ra(advertise._option(25, dice.randbytes(16 * dice.randint(0, 3) + 14))), 25, "ra.rdnss.length",
+    ),
+    "classless route of 33 bits": (
+        lambda dice: _dhcpv4(ACK + bytes([121, 9, dice.randint(33, 255)]) + dice.randbytes(8)), 121,
+        "dhcpv4.option-value",
+    ),
+    "dns servers of no whole addresses": (
+        lambda dice: _dhcpv4(ACK + bytes([6, 4 * (n := dice.randint(0, 5)) + 1]) + bytes(4 * n + 1)), 6,
+        "dhcpv4.option-length",
+    ),
+    "ia with T1 after T2": (
+        lambda dice: _dhcpv6(SERVER + _option6(3, struct.pack("!III", 1, dice.randint(1000, 2000), dice.randint(1, 999)))),
+        3, "dhcpv6.timers",
+    ),
+    "dns servers of 17 bytes": (lambda dice: _dhcpv6(SERVER + _option6(23, dice.randbytes(17))), 23, "dhcpv6.option-length"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", WHOLE)
+def test_refused(fault: str, tmp_path: Path) -> None:
+    dice = Dice(fault)
+    make, reason = WHOLE[fault]
+    for line in decoded(tmp_path / "spoilt.pcap", [make(dice) for _ in range(50)]):
+        assert line == {"refused": reason}
+
+
+@pytest.mark.parametrize("fault", PARTS)
+def test_option_is_ignored(fault: str, tmp_path: Path) -> None:
+    """One option is refused, and the packet lives on."""
+    dice = Dice(fault)
+    make, number, reason = PARTS[fault]
+    for line in decoded(tmp_path / "spoilt.pcap", [make(dice) for _ in range(50)]):
+        key = "type" if "hop_limit" in line else "code"
+        assert {key: number, "refused": reason} in line["options"]
+
+
+def test_truncated(tmp_path: Path) -> None:
+    """A capture that cut its packets short: truncated, and never a shorter valid packet."""
+    dice = Dice("truncated")
+    made = [make(dice) for make in KINDS.values() for _ in range(50)]
+    cut = [packet[: dice.randint(1, len(packet) - 1)] for packet in made]
+    for line in decoded(tmp_path / "cut.pcap", cut):
+        assert line == {"refused": "ip.truncated"}
