@@ -170,7 +170,8 @@ def dhcpv4(dice: Dice) -> bytes:
         12: lambda: dice.name()[:60].rstrip(".").encode(), 15: lambda: dice.name().encode(),
         26: lambda: struct.pack("!H", dice.randint(68, 65535)),
         33: lambda: b"".join(dice.packed4() + dice.packed4() for _ in range(dice.randint(1, 3))), 42: addresses,
-        51: seconds, 58: seconds, 59: seconds, 80: lambda: b"", 100: lambda: b"CET-1CEST", 101: lambda: b"Europe/Berlin",
+        51: seconds, 58: seconds, 59: seconds, 80: lambda: b"",
+        100: lambda: b"CET-1CEST", 101: lambda: b"Europe/Berlin",
         108: lambda: struct.pack("!I", dice.getrandbits(32)), 114: lambda: dice.uri().encode(),
         119: lambda: advertise.names(*dice.names()), 121: routes, 162: resolvers,
         # Nobody's (RFC 3942: site-specific).
@@ -259,7 +260,8 @@ def icmp_error(dice: Dice) -> bytes:
     ports = {"sport": dice.randint(20_000, 30_000), "dport": dice.randint(20_000, 30_000)}
     if dice.getrandbits(1):
         inner = dice.choice(
-            (inet.TCP(**ports, seq=dice.getrandbits(32)), inet.UDP(**ports) / b"data", inet.ICMP(type=8, id=7) / b"ping")
+            (inet.TCP(**ports, seq=dice.getrandbits(32)), inet.UDP(**ports) / b"data",
+             inet.ICMP(type=8, id=7) / b"ping")
         )
         host = dice.ipv4()
         quoted = bytes(inet.IP(src=host, dst=dice.ipv4()) / inner)
@@ -410,10 +412,14 @@ PARTS: dict[str, tuple[Callable[[Dice], bytes], int, str]] = {
         "dhcpv4.option-length",
     ),
     "ia with T1 after T2": (
-        lambda dice: _dhcpv6(SERVER + _option6(3, struct.pack("!III", 1, dice.randint(1000, 2000), dice.randint(1, 999)))),
+        lambda dice: _dhcpv6(
+            SERVER + _option6(3, struct.pack("!III", 1, dice.randint(1000, 2000), dice.randint(1, 999)))
+        ),
         3, "dhcpv6.timers",
     ),
-    "dns servers of 17 bytes": (lambda dice: _dhcpv6(SERVER + _option6(23, dice.randbytes(17))), 23, "dhcpv6.option-length"),
+    "dns servers of 17 bytes": (
+        lambda dice: _dhcpv6(SERVER + _option6(23, dice.randbytes(17))), 23, "dhcpv6.option-length"
+    ),
 }  # fmt: skip
 
 

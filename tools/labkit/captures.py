@@ -46,7 +46,8 @@ def _radvd(lab: Lab, uplink: Uplink) -> None:
 def _dnsmasq_options(lab: Lab, uplink: Uplink) -> None:
     """Every DHCPv4 option that the agent reads, as far as dnsmasq can be told to send it unasked."""
     forced = [
-        f"42,{PEER4}", "26,1400", "100,CET-1CEST", "101,Europe/Berlin", "108,1800", "114,https://portal.lab.example/api",
+        f"42,{PEER4}", "26,1400", "100,CET-1CEST", "101,Europe/Berlin", "108,1800",
+        "114,https://portal.lab.example/api",
         f"121,10.7.0.0/16,{uplink.router4},0.0.0.0/0,{uplink.router4}", f"119,{DOMAIN},sub.{DOMAIN}",
         f"33,10.6.0.0,{uplink.router4}",
     ]  # fmt: skip

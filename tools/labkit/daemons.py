@@ -186,7 +186,8 @@ def dhcpd(lab: Lab, uplink: Uplink, family: int = 4, *, lease: int = 120) -> Chi
     network = uplink.router4.rpartition(".")[0]
     own = {
         4: f"authoritative;\nsubnet {network}.0 netmask 255.255.255.0 {{\n  range {network}.50 {network}.99;\n"
-        f'  option routers {uplink.router4};\n  option domain-name-servers {DNS4};\n  option domain-name "{DOMAIN}";\n}}\n',
+        f'  option routers {uplink.router4};\n  option domain-name-servers {DNS4};\n'
+        f'  option domain-name "{DOMAIN}";\n}}\n',
         6: f"subnet6 {uplink.prefix6}/64 {{\n  range6 {uplink.prefix6}50 {uplink.prefix6}99;\n"
         f'  option dhcp6.name-servers {DNS6};\n  option dhcp6.domain-search "{DOMAIN}";\n}}\n',
     }[family]

@@ -169,7 +169,8 @@ def _ra_option(option: Node, frame: bytes) -> Members:
             packed = _raw(option, "icmpv6.opt.prefix") if _fields(option, "icmpv6.opt.prefix") else b""
             return named(
                 "route-information", prefix=rfc.network6(packed, _number(option, "icmpv6.opt.prefix.length")),
-                preference=rfc.preference(_number(option, "icmpv6.opt.route_info.flag")), lifetime=seconds("route_lifetime"),
+                preference=rfc.preference(_number(option, "icmpv6.opt.route_info.flag")),
+                lifetime=seconds("route_lifetime"),
             )  # fmt: skip
         case 25:
             return named("rdnss", lifetime=seconds("rdnss.lifetime"), addresses=_shows(option, "icmpv6.opt.rdnss"))

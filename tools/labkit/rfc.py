@@ -1,5 +1,5 @@
-"""A second decoder of options, written from the RFCs, for what tshark does not know. It takes well-formed options alone,
-and gives what `mifctl decode --json` must say of them."""
+"""A second decoder of options, written from the RFCs, for what tshark does not know. It takes well-formed options
+alone, and gives what `mifctl decode --json` must say of them."""
 
 import ipaddress
 import struct
@@ -109,9 +109,11 @@ def ra_option(option: bytes) -> Members:
                 lifetime=lifetime(seconds),
             )  # fmt: skip
         case 25:
-            return named("rdnss", lifetime=lifetime(struct.unpack_from("!I", body, 2)[0]), addresses=addresses6(body[6:]))
+            seconds = struct.unpack_from("!I", body, 2)[0]
+            return named("rdnss", lifetime=lifetime(seconds), addresses=addresses6(body[6:]))
         case 31:
-            return named("dnssl", lifetime=lifetime(struct.unpack_from("!I", body, 2)[0]), names=take_names(body[6:]))
+            seconds = struct.unpack_from("!I", body, 2)[0]
+            return named("dnssl", lifetime=lifetime(seconds), names=take_names(body[6:]))
         case 37:
             return named("captive-portal", uri=body.rstrip(b"\0").decode("ascii"))
         case 38:
