@@ -92,6 +92,12 @@ def _kernel(lab: Lab, uplink: Uplink) -> None:
     lab.mend(uplink)
 
 
+def _networkd(lab: Lab, uplink: Uplink) -> None:
+    daemons.dnsmasq(lab, uplink, dhcp6=True, advertise=True)
+    daemons.networkd(lab, uplink)
+    wait_until(lambda: daemons.has_lease(lab, uplink, 6), "an IPv6 address from networkd", 15)
+
+
 SCENES: dict[str, Callable[[Lab, Uplink], object]] = {
     "radvd": _radvd,
     "dnsmasq-ra": lambda lab, uplink: daemons.dnsmasq(lab, uplink, dhcp4=False, advertise=True),
@@ -101,6 +107,7 @@ SCENES: dict[str, Callable[[Lab, Uplink], object]] = {
     "kea-dhclient4": lambda lab, uplink: (daemons.kea4(lab, uplink), daemons.dhclient(lab, uplink)),
     "kea-dhcpcd4": lambda lab, uplink: (daemons.kea4(lab, uplink), daemons.dhcpcd(lab, uplink)),
     "isc-dhcpd-dhclient4": _isc_dhcpd4,
+    "dnsmasq-networkd": _networkd,
     "dnsmasq-dhclient6": _dnsmasq6,
     "kea-dhcpcd6": _kea6,
     "isc-dhcpd-dhclient6": _isc_dhcpd6,

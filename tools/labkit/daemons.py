@@ -317,7 +317,7 @@ def dhcpcd(lab: Lab, uplink: Uplink, family: int = 4, *, wait: bool = True) -> C
         6: f"ipv6only\nnoipv6rs\ninterface {interface}\n  ia_na 1",
     }[family]
     configuration.write_text(
-        "nohook resolv.conf, hostname, timezone, ntp\nnoarp\nnoipv4ll\nduid\npersistent\nreboot 0\n"
+        "nohook resolv.conf, hostname, timezone, ntp\nnoarp\nvendorclassid lab\nnoipv4ll\nduid\npersistent\nreboot 0\n"
         "option domain_name_servers, domain_name, interface_mtu\n"
         f"option dhcp6_name_servers, dhcp6_domain_search\nmetric {100 * uplink.number}\n{own}\n"
     )
@@ -337,6 +337,29 @@ def dhcpcd(lab: Lab, uplink: Uplink, family: int = 4, *, wait: bool = True) -> C
         wait_until(
             lambda: has_lease(lab, uplink, family), f"an address from dhcpcd on {interface}:\n{child.output()}", 15
         )
+    return child
+
+
+# Without udev it waits for nobody to announce interfaces: a /sys that is only to be read says so.
+_NETWORKD = """mount -o remount,bind,ro /sys
+mkdir -p /run/systemd/netif/links /run/systemd/netif/leases
+chown -R systemd-network: /run/systemd/netif
+exec /lib/systemd/systemd-networkd
+"""
+
+
+def networkd(lab: Lab, uplink: Uplink) -> Child:
+    """systemd's own client of DHCP and Router Advertisements; returns when it has an IPv4 lease."""
+    name = f"networkd-{uplink.interface}"
+    etc = lab.directory(name)
+    (etc / "uplink.network").write_text(
+        f"[Match]\nName={uplink.interface}\n[Network]\nDHCP=yes\nIPv6AcceptRA=yes\n"
+        # Nothing of the machine: neither its name nor what is made of its identifier.
+        "[DHCPv4]\nSendHostname=no\nClientIdentifier=mac\n[DHCPv6]\nSendHostname=no\nDUIDType=link-layer\n"
+    )
+    mounts = Mounts({"/etc/systemd/network": etc}, ("/run/systemd",))
+    child = lab.spawn(lab.host, name, "sh", "-c", _NETWORKD, mounts=mounts)
+    wait_until(lambda: has_lease(lab, uplink, 4), f"an address from networkd:\n{child.output()}", 15)
     return child
 
 

@@ -15,6 +15,7 @@ NEEDS = {
     "/usr/sbin/kea-dhcp4": "kea-dhcp4-server",
     "/usr/sbin/kea-dhcp6": "kea-dhcp6-server",
     "/usr/sbin/dhcpd": "isc-dhcp-server",
+    "/lib/systemd/systemd-networkd": "systemd",
     "/usr/sbin/dhcpcd": "dhcpcd-base",
     "/usr/sbin/dhclient": "isc-dhcp-client",
     "/usr/bin/tcpdump": "tcpdump",
