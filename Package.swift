@@ -96,7 +96,9 @@ if !embedded {
       swiftSettings: language),
     .executableTarget(
       name: "mifctl",
-      dependencies: ["CLinux", "MIF", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      dependencies: [
+        "Capture", "CLinux", "MIF", "Wire", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
       cSettings: linux, swiftSettings: language),
   ]
   targets += [

@@ -38,6 +38,23 @@
     package var cut: UInt64 = 0
   }
 
+  /// One frame of a capture file: what it is, and what its link layer says.
+  package struct CaptureFrame: Hashable, Sendable {
+    package enum Content: Sendable {
+      /// IP, handed on.
+      case packet
+      case notIP, otherHost, cut
+    }
+
+    package var content: Content
+    /// Nanoseconds since 1970.
+    package var timestamp: UInt64
+    /// Tags, 12 bits each, the innermost lowest; 0 without.
+    package var vlans: UInt32 = 0
+    /// Of a LINUX_SLL2 frame; else what the file was opened with.
+    package var interface: UInt32
+  }
+
   /// A pcap or pcapng file, read through libpcap as if its packets arrived.
   ///
   /// Interfaces: libpcap does not tell which interface of a pcapng file a frame is from, so all count as one, whose
@@ -76,40 +93,56 @@
     package mutating func next(
       _ body: (RawSpan, Family, Arrival) -> Void
     ) throws(CaptureFileError) -> Bool {
-      while true {
-        var header: UnsafeMutablePointer<pcap_pkthdr>?
-        var data: UnsafePointer<UInt8>?
-        switch unsafe pcap_next_ex(handle.pcap, &header, &data) {
-        case 1: break
-        case PCAP_ERROR_BREAK: return false
-        default:
-          throw .damaged(
-            path: path, afterFrames: counters.frames, reason: unsafe bytes(ofCString: pcap_geterr(handle.pcap)))
-        }
-        guard let header = unsafe header?.pointee, let data = unsafe data else { return false }
-        counters.frames &+= 1
-        let frame = unsafe RawSpan(_unsafeStart: data, byteCount: Int(header.caplen))
-        switch linkLayer.locate(in: frame) {
-        case .notIP: counters.notIP &+= 1
-        case .otherHost: counters.otherHost &+= 1
-        case .cut: counters.cut &+= 1
-        case .packet(let location):
-          counters.packets &+= 1
-          let packet = frame.extracting(location.offset...)
-          let untagged = location.interface != 0 ? location.interface : interface
-          let isUnfilled = location.outgoing || hasUnfilledUDPChecksum(packet, location.family)
-          body(
-            packet, location.family,
-            Arrival(
-              interface: location.vlans == 0 ? untagged : location.vlans << 8 | untagged,
-              outgoing: location.outgoing,
-              checksum: isUnfilled ? .notReady : .ready,
-              truncated: header.caplen < header.len,
-              // With nanosecond precision asked for, tv_usec counts them.
-              timestamp: UInt64(header.ts.tv_sec) &* 1_000_000_000 &+ UInt64(header.ts.tv_usec)))
-          return true
-        }
+      while let frame = try nextFrame(body) {
+        if frame.content == .packet { return true }
       }
+      return false
+    }
+
+    /// Reads one frame, and hands it on if it holds an IP packet. Nil at the end of the file.
+    package mutating func nextFrame(
+      _ body: (RawSpan, Family, Arrival) -> Void
+    ) throws(CaptureFileError) -> CaptureFrame? {
+      var header: UnsafeMutablePointer<pcap_pkthdr>?
+      var data: UnsafePointer<UInt8>?
+      switch unsafe pcap_next_ex(handle.pcap, &header, &data) {
+      case 1: break
+      case PCAP_ERROR_BREAK: return nil
+      default:
+        throw .damaged(
+          path: path, afterFrames: counters.frames, reason: unsafe bytes(ofCString: pcap_geterr(handle.pcap)))
+      }
+      guard let header = unsafe header?.pointee, let data = unsafe data else { return nil }
+      counters.frames &+= 1
+      let frame = unsafe RawSpan(_unsafeStart: data, byteCount: Int(header.caplen))
+      // With nanosecond precision asked for, tv_usec counts them.
+      let timestamp = UInt64(header.ts.tv_sec) &* 1_000_000_000 &+ UInt64(header.ts.tv_usec)
+      var found = CaptureFrame(content: .notIP, timestamp: timestamp, interface: interface)
+      switch linkLayer.locate(in: frame) {
+      case .notIP: counters.notIP &+= 1
+      case .otherHost:
+        counters.otherHost &+= 1
+        found.content = .otherHost
+      case .cut:
+        counters.cut &+= 1
+        found.content = .cut
+      case .packet(let location):
+        counters.packets &+= 1
+        let packet = frame.extracting(location.offset...)
+        found.content = .packet
+        found.vlans = location.vlans
+        if location.interface != 0 { found.interface = location.interface }
+        let isUnfilled = location.outgoing || hasUnfilledUDPChecksum(packet, location.family)
+        body(
+          packet, location.family,
+          Arrival(
+            interface: location.vlans == 0 ? found.interface : location.vlans << 8 | found.interface,
+            outgoing: location.outgoing,
+            checksum: isUnfilled ? .notReady : .ready,
+            truncated: header.caplen < header.len,
+            timestamp: timestamp))
+      }
+      return found
     }
   }
 

@@ -35,7 +35,7 @@ package struct EncryptedDNS: ~Escapable {
       guard let parameters = fields.next() else { throw .dnrLength }
       self.parameters = parameters
     } else {
-      parameters = fields.remaining
+      parameters = fields.remaining.slice(0, 0)
     }
     content = option.slice(from: Field.advertisedPriority)
     priority = option.u16(Field.advertisedPriority)

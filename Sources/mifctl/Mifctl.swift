@@ -12,7 +12,7 @@ struct Mifctl: ParsableCommand {
       """,
     subcommands: [
       Interfaces.self, InterfaceCommand.self, PvDs.self, Resolve.self, Connect.self, TriggerCommand.self, Monitor.self,
-      Stats.self,
+      Stats.self, Decode.self,
     ])
 
   @OptionGroup var options: Options

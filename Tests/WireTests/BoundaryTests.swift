@@ -305,6 +305,25 @@ import Wire
     }
   }
 
+  @Test("What is left behind a name alone is padding, be it one byte (RFC 9463 6.1)", arguments: [0, 1, 7])
+  func paddedEncryptedDNS(padding: Int) throws {
+    // 8 bytes in front of the name's length, which with 14 bytes of name makes two units.
+    let name = Build.name(String(repeating: "a", count: 12 - padding))
+    let option = Build.option(144, [0, 1] + Build.u32(3600) + Build.u16(name.count) + name)
+    #expect(option.count == 8 + 2 + name.count + padding)
+    let bytes = Build.ra([option])
+    guard
+      case .routerAdvertisement(let advertisement) = try Packet.decode(
+        bytes.rawSpan, family: .v6, arrival: Arrival(interface: 1))
+    else { throw Refusal.icmpType }
+    var options = advertisement.options
+    guard let next = options.next(), case .encryptedDNS(let resolver) = next else { throw Refusal.dnrLength }
+    let isNameOnly = resolver.addresses == nil
+    let parameters = resolver.parameters.array
+    #expect(isNameOnly)
+    #expect(parameters == [])
+  }
+
   @Test("A compressed name has at most 255 bytes when it is put together (RFC 1035 2.3.4)", arguments: [61, 62])
   func compressedNameLimit(label: Int) throws {
     func labels(_ lengths: [Int]) -> [UInt8] {

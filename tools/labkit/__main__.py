@@ -5,14 +5,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
-from . import daemons, demo, record
+from . import captures, daemons, demo, record
 from .agent import Agent
-from .daemons import Capture
 from .install import install, missing
-from .processes import LabError, Timeout, wait_until
+from .processes import LabError, Timeout
 from .topology import Lab, Uplink, end_by_signals
 
 TESTS = Path(__file__).parents[2] / "Tests" / "Lab"
@@ -50,39 +48,14 @@ def up(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _dnsmasq6(lab: Lab, uplink: Uplink) -> None:
-    daemons.dnsmasq(lab, uplink, dhcp4=False, dhcp6=True, advertise=True)
-    daemons.dhclient(lab, uplink, 6)
-
-
-def _kea6(lab: Lab, uplink: Uplink) -> None:
-    daemons.radvd(lab, uplink, managed=True, autonomous=False)
-    daemons.kea6(lab, uplink)
-    daemons.dhcpcd(lab, uplink, 6)
-
-
-PAIRS: dict[str, Callable[[Lab, Uplink], object]] = {
-    "radvd": daemons.radvd,
-    "dnsmasq-ra": lambda lab, uplink: daemons.dnsmasq(lab, uplink, dhcp4=False, advertise=True),
-    "dnsmasq-dhclient4": lambda lab, uplink: (daemons.dnsmasq(lab, uplink), daemons.dhclient(lab, uplink)),
-    "dnsmasq-dhcpcd4": lambda lab, uplink: (daemons.dnsmasq(lab, uplink), daemons.dhcpcd(lab, uplink)),
-    "kea-dhclient4": lambda lab, uplink: (daemons.kea4(lab, uplink), daemons.dhclient(lab, uplink)),
-    "kea-dhcpcd4": lambda lab, uplink: (daemons.kea4(lab, uplink), daemons.dhcpcd(lab, uplink)),
-    "dnsmasq-dhclient6": _dnsmasq6,
-    "kea-dhcpcd6": _kea6,
-}
-"""What goes over an uplink with each pair of server and client."""
-
-
 def record_captures(arguments: argparse.Namespace) -> int:
-    """Runs each pair of server and client once and keeps what went over the uplink."""
+    """Plays each scene once and keeps what went over the uplink."""
     arguments.directory.mkdir(parents=True, exist_ok=True)
-    for name, play in PAIRS.items():
-        with Lab() as lab:
-            capture = Capture(lab, lab.host, "up0")
-            play(lab, lab.uplinks[0])
-            wait_until(lambda lab=lab: lab.host.addresses("up0"), f"{name} gives the host an address", 20)  # type: ignore[misc]
-            data = capture.stop().read_bytes()
+    unknown = set(arguments.scene) - set(captures.SCENES)
+    if unknown:
+        raise LabError(f"no scene {' '.join(sorted(unknown))}: there are {' '.join(captures.SCENES)}")
+    for name in arguments.scene or captures.SCENES:
+        data = captures.record(name)
         target = arguments.directory / f"{name}.pcap"
         target.write_bytes(data)
         print(f"{target}: {len(data)} bytes")
@@ -194,6 +167,7 @@ def main() -> int:
     one.add_argument("mifctl", type=Path)
     one = command("record", record_captures, "run each daemon and keep a capture of it")
     one.add_argument("directory", type=Path)
+    one.add_argument("scene", nargs="*", help="all of them where none is named")
 
     arguments = parser.parse_args()
     end_by_signals()

@@ -181,6 +181,28 @@ def kea6(lab: Lab, uplink: Uplink, *, lease: int = 120, renewal: int = 60, rebin
     )
 
 
+def dhcpd(lab: Lab, uplink: Uplink, family: int = 4, *, lease: int = 120) -> Child:
+    """ISC's server."""
+    name = f"dhcpd{family}-{uplink.router}"
+    etc, state = lab.directory(f"{name}-etc"), lab.directory(f"{name}-state")
+    network = uplink.router4.rpartition(".")[0]
+    own = {
+        4: f"authoritative;\nsubnet {network}.0 netmask 255.255.255.0 {{\n  range {network}.50 {network}.99;\n"
+        f'  option routers {uplink.router4};\n  option domain-name-servers {DNS4};\n'
+        f'  option domain-name "{DOMAIN}";\n}}\n',
+        6: f"subnet6 {uplink.prefix6}/64 {{\n  range6 {uplink.prefix6}50 {uplink.prefix6}99;\n"
+        f'  option dhcp6.name-servers {DNS6};\n  option dhcp6.domain-search "{DOMAIN}";\n}}\n',
+    }[family]
+    (etc / "dhcpd.conf").write_text(f"default-lease-time {lease};\nmax-lease-time {lease};\n{own}")
+    (state / "dhcpd.leases").touch()
+    child = lab.spawn(
+        lab.router(uplink), name, program("dhcpd"), f"-{family}", "-d", "-f", "--no-pid", "-cf", "/etc/dhcp/dhcpd.conf",
+        "-lf", "/var/lib/dhcp/dhcpd.leases", "host0", mounts=Mounts({"/etc/dhcp": etc, "/var/lib/dhcp": state}),
+    )  # fmt: skip
+    child.says("Server starting service")
+    return child
+
+
 def _times(lease: int, renewal: int, rebinding: int) -> dict[str, int]:
     return {"valid-lifetime": lease, "renew-timer": renewal, "rebind-timer": rebinding}
 
@@ -358,7 +380,7 @@ def dhcpcd(lab: Lab, uplink: Uplink, family: int = 4, *, wait: bool = True) -> C
         6: f"ipv6only\nnoipv6rs\ninterface {interface}\n  ia_na 1",
     }[family]
     configuration.write_text(
-        "nohook resolv.conf, hostname, timezone, ntp\nnoarp\nnoipv4ll\nduid\npersistent\nreboot 0\n"
+        "nohook resolv.conf, hostname, timezone, ntp\nnoarp\nvendorclassid lab\nnoipv4ll\nduid\npersistent\nreboot 0\n"
         "option domain_name_servers, domain_name, interface_mtu\n"
         f"option dhcp6_name_servers, dhcp6_domain_search\nmetric {100 * uplink.number}\n{own}\n"
     )
@@ -378,6 +400,29 @@ def dhcpcd(lab: Lab, uplink: Uplink, family: int = 4, *, wait: bool = True) -> C
         wait_until(
             lambda: has_lease(lab, uplink, family), f"an address from dhcpcd on {interface}:\n{child.output()}", 15
         )
+    return child
+
+
+# Without udev it waits for nobody to announce interfaces: a /sys that is only to be read says so.
+_NETWORKD = """mount -o remount,bind,ro /sys
+mkdir -p /run/systemd/netif/links /run/systemd/netif/leases
+chown -R systemd-network: /run/systemd/netif
+exec /lib/systemd/systemd-networkd
+"""
+
+
+def networkd(lab: Lab, uplink: Uplink) -> Child:
+    """systemd's own client of DHCP and Router Advertisements; returns when it has an IPv4 lease."""
+    name = f"networkd-{uplink.interface}"
+    etc = lab.directory(name)
+    (etc / "uplink.network").write_text(
+        f"[Match]\nName={uplink.interface}\n[Network]\nDHCP=yes\nIPv6AcceptRA=yes\n"
+        # Nothing of the machine: neither its name nor what is made of its identifier.
+        "[DHCPv4]\nSendHostname=no\nClientIdentifier=mac\n[DHCPv6]\nSendHostname=no\nDUIDType=link-layer\n"
+    )
+    mounts = Mounts({"/etc/systemd/network": etc}, ("/run/systemd",))
+    child = lab.spawn(lab.host, name, "sh", "-c", _NETWORKD, mounts=mounts)
+    wait_until(lambda: has_lease(lab, uplink, 4), f"an address from networkd:\n{child.output()}", 15)
     return child
 
 

@@ -15,9 +15,13 @@ NEEDS = {
     "/usr/sbin/kea-dhcp4": "kea-dhcp4-server",
     "/usr/sbin/kea-dhcp6": "kea-dhcp6-server",
     "/usr/sbin/unbound": "unbound",
+    "/usr/sbin/dhcpd": "isc-dhcp-server",
+    "/lib/systemd/systemd-networkd": "systemd",
     "/usr/sbin/dhcpcd": "dhcpcd-base",
     "/usr/sbin/dhclient": "isc-dhcp-client",
     "/usr/bin/tcpdump": "tcpdump",
+    "/usr/bin/tshark": "tshark",
+    "/usr/lib/python3/dist-packages/scapy": "python3-scapy",
     "/usr/bin/strace": "strace",
     "/usr/lib/python3/dist-packages/pytest": "python3-pytest",
     "/usr/bin/gcc": "gcc",
@@ -50,7 +54,7 @@ def install() -> list[str]:
             subprocess.run(["apt-get", "update"], env=environment, check=True)
             subprocess.run(command, env=environment, check=True)
     if Path("/run/systemd/system").is_dir():
-        for unit in ("radvd", "kea-dhcp4-server", "kea-dhcp6-server", "unbound"):
+        for unit in ("radvd", "kea-dhcp4-server", "kea-dhcp6-server", "isc-dhcp-server", "unbound"):
             if unit in packages:
                 subprocess.run(["systemctl", "disable", "--quiet", unit], check=False)
     return packages
