@@ -33,22 +33,14 @@ struct RecentAnswers {
     return nil
   }
 
+  /// For a flow of which `verdict` knows nothing.
   mutating func note(_ fingerprint: UInt64, isLive: Bool, at now: UInt64) {
-    var place: Int?
-    for index in set(fingerprint) {
-      let entry = entries[index]
-      if entry.fingerprint == fingerprint || entry.end <= now {
-        place = index
-        break
-      }
-      if entry.isLive && !isLive { continue }
-      // What runs out first goes, and what is not live before what is.
-      if let best = place.map({ entries[$0] }), !best.isLive && entry.isLive || best.end < entry.end && best.isLive == entry.isLive {
-        continue
-      }
-      place = index
-    }
-    guard let place else { return }
+    // What is over goes first, then what is not live, then what runs out first.
+    func worth(_ entry: Entry) -> UInt64 { entry.end <= now ? 0 : entry.isLive ? entry.end | 1 << 63 : entry.end }
+    let set = set(fingerprint)
+    var place = set.lowerBound
+    for index in set where worth(entries[index]) < worth(entries[place]) { place = index }
+    if !isLive && entries[place].isLive && entries[place].end > now { return }
     let end = now + (isLive ? RecentAnswers.liveFor : RecentAnswers.noneFor)
     entries[place] = Entry(fingerprint: fingerprint, end: end, isLive: isLive)
   }
