@@ -111,9 +111,12 @@ package final class Agent {
     }
     return try Keeper(hooks: hooks) { request, argument throws(SystemFailure) in
       switch request {
-      case .openClientTap: return try ClientTap.open(interface: argument)
+      case .openClientTap: return try ClientTap.open(interface: argument.number)
       case .removeSockets:
         removeSockets()
+        return nil
+      case .findSecurityAssociation:
+        try SecurityAssociations.answer(argument)
         return nil
       }
     } finish: {
@@ -293,7 +296,7 @@ extension Agent {
   private func hear(_ bytes: RawSpan, _ family: Family, _ arrival: Arrival) {
     let instant = Instant(nanoseconds: Clock.bootTime())
     state.hear(bytes, family, arrival, at: instant) { question in
-      flows?.verdict(question, at: instant.nanoseconds) ?? .live
+      flows?.verdict(question, at: instant.nanoseconds, keeper) ?? .live
     }
     if !state.announcements.isEmpty {
       subscribers.publish(&state, at: Moment(instant, timestamp: arrival.timestamp))

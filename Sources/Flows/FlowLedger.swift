@@ -47,11 +47,13 @@ struct FlowLedger {
     }
   }
 
-  /// What a question costs, in look-ups of one socket: sockets that are listed take two files of /proc.
+  /// What a question costs, in look-ups of one socket: sockets that are listed take two files of /proc, an ESP state
+  /// two changes of process.
   private static func weight(_ flow: ICMPError.Flow) -> UInt64 {
     switch flow {
-    case .tcp, .udp: 1
-    case .echo, .esp, .other: 8
+    case .tcp, .udp(_, _, nil): 1
+    case .echo, .other: 8
+    case .udp, .esp: 16
     }
   }
 }

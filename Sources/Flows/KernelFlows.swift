@@ -22,15 +22,29 @@ struct KernelFlows: ~Copyable {
     return kinds
   }
 
-  mutating func ask(_ question: FlowQuestion) -> FlowAnswer {
+  /// - Parameter findAssociation: looks for the ESP state with an SPI and a destination.
+  mutating func ask(
+    _ question: FlowQuestion, findAssociation: (UInt32, IPAddress) -> SecurityAssociations.Answer
+  ) -> FlowAnswer {
     let error = question.error
     switch error.flow {
     case .tcp(let source, let destination, _): return find(.tcp, question, source, destination)
-    case .udp(let source, let destination, _): return find(.udp, question, source, destination)
+    case .udp(let source, let destination, let spi):
+      let socket = find(.udp, question, source, destination)
+      guard socket == .live, let spi else { return socket }
+      // Where the kernel has no ESP at all, the socket's program does it itself.
+      return findAssociation(spi, error.quotedDestination) == .none ? .none : .live
     case .echo(let identifier):
       let ping = listing.find(.ping, number: identifier, local: error.quotedSource, remote: error.quotedDestination)
       return ping == .none ? findRaw(error) : ping
-    case .esp, .other: return findRaw(error)
+    case .esp(let spi):
+      switch findAssociation(spi, error.quotedDestination) {
+      case .found: return .live
+      case .none: return .none
+      case .noneAtAll: return findRaw(error)
+      case .unaskable: return .unaskable
+      }
+    case .other: return findRaw(error)
     }
   }
 

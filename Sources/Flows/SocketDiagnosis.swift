@@ -130,7 +130,8 @@ import Wire
     }
   }
 
-  private static func words(_ address: IPAddress) -> (UInt32, UInt32, UInt32, UInt32) {
+  /// The address in network order, as the kernel keeps either family.
+  static func words(_ address: IPAddress) -> (UInt32, UInt32, UInt32, UInt32) {
     switch address {
     case .v4(let v4): (v4.value.bigEndian, 0, 0, 0)
     case .v6(let v6):

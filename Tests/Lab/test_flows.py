@@ -156,7 +156,7 @@ def test_echo(kind: str, path: Path, tdb: Tdb, mif: MifEar) -> None:
     """A ping socket's identifier is its port; a raw socket may send any."""
     protocol = 1 if path.v4 else 58
     path.lab.host.sysctl({"ipv4/ping_group_range": "0 0"})
-    refused(path, tdb, mif, {"nobody pings": about(path, protocol, echo(path, 77))})
+    refused(path, tdb, mif, {"nobody pings": about(path, protocol, echo(path, 76))})
     form = socket.SOCK_DGRAM if kind == "ping" else socket.SOCK_RAW
     with path.lab.host.socket(path.family, form, protocol) as opened:
         if kind == "ping":
@@ -166,6 +166,59 @@ def test_echo(kind: str, path: Path, tdb: Tdb, mif: MifEar) -> None:
         opened.sendto(echo(path, 77), (path.peer, 0))
         told = tdb.expect(type=Kind.DEST_UNREACHABLE)
     assert told.ips == (path.local, path.peer)
+
+
+def allocate(path: Path, spi: int, destination: str) -> None:
+    """An ESP state of the host's: a kernel without ESP makes it too, while it has no keys."""
+    path.lab.host.run(
+        "ip", "xfrm", "state", "allocspi", "src", path.local, "dst", destination, "proto", "esp", "mode", "tunnel",
+        "min", hex(spi), "max", hex(spi),
+    )  # fmt: skip
+
+
+def test_esp(path: Path, tdb: Tdb, mif: MifEar) -> None:
+    """The kernel must have a state with the quoted SPI and destination."""
+    esp = struct.pack("!II", 0x1234, 1) + bytes(32)
+    refused(path, tdb, mif, {"no ESP here": about(path, ESP, esp)})
+    allocate(path, 0x9999, path.peer)
+    time.sleep(0.06)  # as long as it is remembered that there was none
+    refused(path, tdb, mif, {"another SPI": about(path, ESP, esp)})
+    allocate(path, 0x1234, path.destination(1))
+    time.sleep(0.06)
+    refused(path, tdb, mif, {"another destination": about(path, ESP, esp)})
+    out = wire(path)
+    out.send(about(path, ESP, esp, path.destination(1)))
+    out.close()
+    told = tdb.expect(type=Kind.DEST_UNREACHABLE)
+    assert told.ips == (path.local, path.destination(1))
+
+
+def test_esp_in_udp(path: Path, tdb: Tdb, mif: MifEar) -> None:
+    """The socket of port 4500, and the SPI too where the kernel does ESP."""
+
+    def esp(spi: int) -> bytes:
+        return about(path, UDP, packets.udp(path.local, path.peer, 4500, 4500, struct.pack("!II", spi, 1) + bytes(32)))
+
+    out = wire(path)
+    refused(path, tdb, mif, {"no socket": esp(0x1230)})
+    with path.lab.host.socket(path.family, socket.SOCK_DGRAM) as opened:
+        opened.bind(("", 4500))
+        allocate(path, 0x1234, path.peer)
+        refused(path, tdb, mif, {"another SPI": esp(0x1235)})
+        out.send(esp(0x1234))
+        assert tdb.expect(type=Kind.DEST_UNREACHABLE).ips == (path.local, path.peer)
+    out.close()
+
+
+def test_esp_in_udp_of_a_program(path: Path, tdb: Tdb) -> None:
+    """The kernel does no ESP, so that the socket's program does."""
+    out = wire(path)
+    with path.lab.host.socket(path.family, socket.SOCK_DGRAM) as opened:
+        opened.bind(("", 4500))
+        packet = packets.udp(path.local, path.peer, 4500, 4500, struct.pack("!II", 0x1234, 1) + bytes(32))
+        out.send(about(path, UDP, packet))
+        assert tdb.expect(type=Kind.DEST_UNREACHABLE).ips == (path.local, path.peer)
+    out.close()
 
 
 @pytest.mark.configuration("icmp-check = address\n")

@@ -50,6 +50,7 @@
 #include <linux/netlink.h>
 #include <linux/packet_diag.h>
 #include <linux/sock_diag.h>
+#include <linux/xfrm.h>
 
 // errno is a macro around a function call.
 static inline int clinux_errno(void) { return errno; }
