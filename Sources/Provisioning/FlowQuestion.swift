@@ -48,7 +48,8 @@ extension NetworkState {
     guard let place = places[interface] else { return question }
     let link = interfaces[place].link
     if link.isLoopback {
-      question.otherInterface = interfaces.first { $0.addresses.contains { $0.ip == error.quotedSource } }?.link.index ?? 0
+      question.otherInterface =
+        interfaces.first { $0.addresses.contains { $0.ip == error.quotedSource } }?.link.index ?? 0
     } else {
       question.otherInterface = link.master
     }

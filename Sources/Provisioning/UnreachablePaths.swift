@@ -48,8 +48,8 @@ extension NetworkState {
   ) {
     count(.icmpErrors)
     guard assumesAddresses || localAddresses[error.quotedSource] != nil else { return count(.icmpForeignAddress) }
-    guard unreachableKinds.contains(UnreachableKinds(error.kind)) else { return count(.icmpKindIgnored) }
     if error.isBelowLeastMTU { return count(.icmpBelowLeastMTU) }
+    guard unreachableKinds.contains(UnreachableKinds(error.kind)) else { return count(.icmpKindIgnored) }
     var key = UnreachablePaths.Key(
       local: error.quotedSource, destination: error.quotedDestination, interface: interface)
     if unreachable.paths[key] == nil, unreachable.paths.count >= limits.unreachablePaths {

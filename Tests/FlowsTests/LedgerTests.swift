@@ -36,7 +36,10 @@ import Wire
     var asked = 0
     for millisecond in 0..<3000 as Range<UInt64> {
       let question = try question(sequence: UInt32(millisecond))
-      #expect(ledger.verdict(question, at: second + millisecond * 1_000_000) { asked += 1; return .live } == .live)
+      #expect(
+        ledger.verdict(question, at: second + millisecond * 1_000_000) {
+          asked += 1; return .live
+        } == .live)
     }
     #expect(asked == 3)
     #expect(ledger.counters[.remembered] == 2997)
@@ -64,7 +67,9 @@ import Wire
     var ledger = FlowLedger()
     var asked = 0
     for port in 1...60_000 as ClosedRange<UInt16> {
-      _ = ledger.verdict(try question(port), at: second + UInt64(port) * 10_000) { asked += 1; return .none }
+      _ = ledger.verdict(try question(port), at: second + UInt64(port) * 10_000) {
+        asked += 1; return .none
+      }
     }
     // 128 at once, then a thousand a second for six tenths of one.
     #expect(asked >= 128 + 595 && asked <= 128 + 605)
@@ -77,7 +82,9 @@ import Wire
     var asked = 0
     for number in 1...60_000 as ClosedRange<UInt32> {
       let question = try question(to: 0x0A00_0000 + number)
-      _ = ledger.verdict(question, at: second + UInt64(number) * 10_000) { asked += 1; return .none }
+      _ = ledger.verdict(question, at: second + UInt64(number) * 10_000) {
+        asked += 1; return .none
+      }
     }
     // 512 at once, then eight thousand a second.
     #expect(asked > 3000 && asked <= 512 + 4805)

@@ -12,7 +12,8 @@ import Wire
     return found
   }
 
-  private let head = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+  private let head =
+    "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 
   @Test func `IPv4`() {
     let text =
@@ -40,7 +41,8 @@ import Wire
 
   @Test(arguments: [
     "", "x", "  sl", "  sl\n", "  sl\n\n\n", "  sl\n   33", "  sl\n   33: 0A0200C0", "  sl\n   33: 0A0200C0:00",
-    "  sl\n   33: 0A0200C0:0077 0", "  sl\n   33: 0a0200c0:0077 00000000:0000", "  sl\n   33: 0A0200C0 0077 00000000:0000",
+    "  sl\n   33: 0A0200C0:0077 0", "  sl\n   33: 0a0200c0:0077 00000000:0000",
+    "  sl\n   33: 0A0200C0 0077 00000000:0000",
   ])
   func `What is no line is passed over`(_ text: String) { #expect(lines(text, .v4).isEmpty) }
 }

@@ -1,3 +1,4 @@
+import Messages
 import PacketBuilders
 import Testing
 import Wire
@@ -110,7 +111,7 @@ import Wire
   /// The kernel tells the host itself over the loopback interface.
   @Test func `An error of the host's own is about the interface that holds the address`() {
     var host = host()
-    host.apply(.link(Link(index: 1, name: InterfaceName("lo"), isUp: true, hasCarrier: true, isLoopback: true)))
+    host.apply(.link(Link(index: 1, name: InterfaceName("lo".utf8), isUp: true, hasCarrier: true, isLoopback: true)))
     host.hear(error(1), on: 1)
     #expect(flows.asked.map(\.otherInterface) == [Host.up0])
   }
