@@ -55,7 +55,8 @@ var targets: [Target] = [
   .target(
     name: "Connecting", dependencies: ["CLinux", "Platform", "Wire"], cSettings: linux, swiftSettings: agent),
   .target(
-    name: "Subscribers", dependencies: ["CLinux", "Connecting", "Messages", "Platform", "Provisioning", "Resolving", "Wire"],
+    name: "Subscribers",
+    dependencies: ["CLinux", "Connecting", "Messages", "Platform", "Provisioning", "Resolving", "Wire"],
     cSettings: linux, swiftSettings: agent),
   .target(
     name: "Sessions", dependencies: ["CLinux", "Platform", "Wire", "Messages"], cSettings: linux,
@@ -66,7 +67,9 @@ var targets: [Target] = [
     swiftSettings: agent),
   .target(
     name: "Agent",
-    dependencies: ["Platform", "Wire", "Messages", "Provisioning", "Capture", "Kernel", "Flows", "Subscribers"],
+    dependencies: [
+      "Platform", "Wire", "Messages", "Provisioning", "Capture", "Kernel", "Flows", "Resolving", "Subscribers",
+    ],
     cSettings: linux, swiftSettings: agent),
   .executableTarget(
     name: "mifd", dependencies: ["Agent", "Platform"],
@@ -125,14 +128,16 @@ if !embedded {
       name: "ConnectingTests", dependencies: ["CLinux", "Connecting", "PacketBuilders", "Platform", "Wire"],
       cSettings: linux, swiftSettings: language),
     .testTarget(
-      name: "SubscribersTests", dependencies: ["Subscribers", "Platform", "Provisioning", "Messages", "Wire"],
+      name: "SubscribersTests",
+      dependencies: ["Subscribers", "Platform", "Provisioning", "Resolving", "Messages", "Wire"],
       cSettings: linux, swiftSettings: language),
     .testTarget(
       name: "SessionsTests",
       dependencies: ["CLinux", "Sessions", "Subscribers", "Platform", "Provisioning", "Messages", "Wire"],
       cSettings: linux, swiftSettings: language),
     .testTarget(
-      name: "AgentTests", dependencies: ["Agent", "Platform", "Provisioning", "Subscribers"], cSettings: linux,
+      name: "AgentTests", dependencies: ["Agent", "Platform", "Provisioning", "Resolving", "Subscribers"],
+      cSettings: linux,
       swiftSettings: language),
     .testTarget(
       name: "FlowsTests", dependencies: ["CLinux", "Flows", "PacketBuilders", "Platform", "Provisioning", "Wire"],

@@ -18,19 +18,26 @@ let package = Package(
   name: "Fuzzing",
   targets: [
     .target(name: "CLinux", cSettings: linux),
+    .systemLibrary(name: "CAres", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
     .target(name: "Wire", swiftSettings: language),
     .target(name: "Messages", dependencies: ["Wire"], swiftSettings: language),
     .target(name: "Provisioning", dependencies: ["Wire", "Messages"], swiftSettings: language),
     .target(name: "Platform", dependencies: ["CLinux"], cSettings: linux, swiftSettings: language),
     .target(
+      name: "Resolving", dependencies: ["CLinux", "CAres", "Platform", "Wire"], cSettings: linux,
+      swiftSettings: language),
+    .target(
       name: "Connecting", dependencies: ["CLinux", "Platform", "Wire"], cSettings: linux, swiftSettings: language),
     .target(
-      name: "Subscribers", dependencies: ["CLinux", "Connecting", "Messages", "Platform", "Provisioning", "Resolving", "Wire"],
+      name: "Subscribers",
+      dependencies: ["CLinux", "Connecting", "Messages", "Platform", "Provisioning", "Resolving", "Wire"],
       cSettings: linux, swiftSettings: language),
-    .target(name: "CFuzzer", path: "Targets/CFuzzer"),
+    .target(name: "CFuzzer", path: "Targets/CFuzzer", cSettings: linux),
     .executableTarget(
       name: "fuzz",
-      dependencies: ["CFuzzer", "CLinux", "Messages", "Platform", "Provisioning", "Subscribers", "Wire"],
+      dependencies: [
+        "CFuzzer", "CLinux", "Connecting", "Messages", "Platform", "Provisioning", "Resolving", "Subscribers", "Wire",
+      ],
       path: "Targets/Fuzz", cSettings: linux, swiftSettings: language),
   ],
   swiftLanguageModes: [.v6]

@@ -1,5 +1,6 @@
 package import Platform
 package import Provisioning
+import Resolving
 package import Subscribers
 import Wire
 
@@ -111,6 +112,7 @@ package struct Configuration: Sendable {
     case "break-hook": hooks.break = try hook(value, .breakHook)
     case "hook-timeout": hooks.timeout = UInt64(try number(value, 1...3_600)) * 1_000_000_000
     case "grace-time": subscribers.connectivity.graceTime = UInt64(try number(value, 0...3_600_000)) * 1_000_000
+    case "name-cache": subscribers.resolver.cachedAnswers = try number(value, 0...65_536)
     case "socket-mode": subscribers.socketMode = try mode(value)
     case "socket-group": subscribers.socketGroup = UInt32(try number(value, 0...4_294_967_294))
     case "user": user = UInt32(try number(value, 0...4_294_967_294))

@@ -12,7 +12,7 @@ import Wire
 @safe
 private struct ConnectorHandle: ~Copyable {
   var connection: HostConnection
-  let isNonblocking: Bool
+  var isNonblocking: Bool
 
   static func at(_ connector: OpaquePointer) -> UnsafeMutablePointer<ConnectorHandle> {
     unsafe UnsafeMutablePointer(connector)
@@ -22,11 +22,7 @@ private struct ConnectorHandle: ~Copyable {
   static func start(
     _ host: UnsafePointer<CChar>?, _ port: UInt16, _ options: UnsafePointer<mif_connect_options>?, _ timeout: Int32
   ) throws(Errno) -> UnsafeMutablePointer<ConnectorHandle> {
-    guard let host = unsafe host else { throw .invalidArgument }
-    var order = HostConnection.Order(host: unsafe bytes(ofCString: host), port: port)
-    order.timeout = timeout < 0 ? nil : UInt64(timeout) * 1_000_000
-    var flags: UInt32 = 0
-    if let options = unsafe options { flags = try unsafe order.take(options) }
+    let (order, flags) = try unsafe HostConnection.Order.taking(host, port, options, timeout)
     let path = unsafe socketPath(options?.pointee.runtime_dir, "/mif.sock")
     let handle = UnsafeMutablePointer<ConnectorHandle>.allocate(capacity: 1)
     do throws(SystemFailure) {
@@ -54,6 +50,19 @@ private struct ConnectorHandle: ~Copyable {
     }
   }
 
+  /// Begins the next connection.
+  mutating func next(
+    _ host: UnsafePointer<CChar>?, _ port: UInt16, _ options: UnsafePointer<mif_connect_options>?, _ timeout: Int32
+  ) throws(Errno) {
+    let (order, flags) = try unsafe HostConnection.Order.taking(host, port, options, timeout)
+    do throws(SystemFailure) {
+      try connection.connect(order)
+    } catch {
+      throw error.errno
+    }
+    isNonblocking = flags & UInt32(bitPattern: MIF_CONNECT_NONBLOCK) != 0
+  }
+
   /// Takes the socket of a connection that has ended.
   mutating func finish(_ route: UnsafeMutablePointer<mif_route>?) throws(Errno) -> Int32 {
     guard let winner = try step() else { throw .wouldBlock }
@@ -72,11 +81,24 @@ private struct ConnectorHandle: ~Copyable {
 }
 
 extension HostConnection.Order {
+  /// An order and its MIF_CONNECT_...
+  fileprivate static func taking(
+    _ host: UnsafePointer<CChar>?, _ port: UInt16, _ options: UnsafePointer<mif_connect_options>?, _ timeout: Int32
+  ) throws(Errno) -> (HostConnection.Order, flags: UInt32) {
+    guard let host = unsafe host else { throw .invalidArgument }
+    var order = HostConnection.Order(host: unsafe bytes(ofCString: host), port: port)
+    order.timeout = timeout < 0 ? nil : UInt64(timeout) * 1_000_000
+    var flags: UInt32 = 0
+    if let options = unsafe options { flags = try unsafe order.take(options) }
+    order.isKept = flags & UInt32(bitPattern: MIF_CONNECT_KEEP) != 0
+    return (order, flags)
+  }
+
   /// Gives MIF_CONNECT_...
   fileprivate mutating func take(_ options: UnsafePointer<mif_connect_options>) throws(Errno) -> UInt32 {
     try unsafe checkSize(of: options, options.pointee.size)
     let given = unsafe options.pointee
-    let known = UInt32(bitPattern: MIF_CONNECT_NONBLOCK | MIF_CONNECT_WAIT)
+    let known = UInt32(bitPattern: MIF_CONNECT_NONBLOCK | MIF_CONNECT_WAIT | MIF_CONNECT_KEEP)
     guard unsafe given.flags & ~known == 0, unsafe given.reserved == 0, unsafe given.reserved2 == 0 else {
       throw .invalidArgument
     }
@@ -156,6 +178,24 @@ public func mif_connect_finish(_ connector: OpaquePointer!, _ route: UnsafeMutab
   return valueOrMinusOne { () throws(Errno) in
     defer { unsafe ConnectorHandle.end(handle) }
     return try unsafe handle.pointee.finish(route)
+  }
+}
+
+@c @implementation
+public func mif_connect_take(_ connector: OpaquePointer!, _ route: UnsafeMutablePointer<mif_route>!) -> Int32 {
+  let handle = unsafe ConnectorHandle.at(connector)
+  return valueOrMinusOne { () throws(Errno) in try unsafe handle.pointee.finish(route) }
+}
+
+@c @implementation
+public func mif_connect_next(
+  _ connector: OpaquePointer!, _ host: UnsafePointer<CChar>!, _ port: UInt16,
+  _ options: UnsafePointer<mif_connect_options>!, _ timeout: Int32
+) -> Int32 {
+  let handle = unsafe ConnectorHandle.at(connector)
+  return valueOrMinusOne { () throws(Errno) in
+    try unsafe handle.pointee.next(host, port, options, timeout)
+    return 0
   }
 }
 

@@ -3,7 +3,7 @@ import Messages
 import Platform
 import Sessions
 
-/// What can go wrong between a client and the agent. `description` says what, and where.
+/// What can go wrong for a client of the agent. `description` says what, and where.
 public enum ClientError: Error, Hashable, Sendable, CustomStringConvertible {
   /// Nobody listens on this socket.
   case noAgent(path: String)
@@ -25,6 +25,13 @@ public enum ClientError: Error, Hashable, Sendable, CustomStringConvertible {
   case refused(request: String, Refusal)
   /// More than a request has room for: what, and how many may be. Nothing was sent.
   case tooMany(String)
+  /// Neither a name nor an address: it is empty, longer than 255 bytes, or has a zero byte in it. Nothing was sent.
+  case unusableName(String)
+  /// No address of the host could be connected to in any provisioning domain: the number of `<errno.h>` that says it in
+  /// one word, and what was tried.
+  case notConnected(host: String, Int32, [ConnectionAttempt])
+  /// The name leads to no address in this provisioning domain.
+  case notTranslated(name: String, NetworkFailure)
   /// A message that is not what docs/protocol.md says.
   case malformed(path: String, String)
   /// A system call failed.
@@ -42,6 +49,9 @@ public enum ClientError: Error, Hashable, Sendable, CustomStringConvertible {
     case .cancelled: ECANCELED
     case .refused(_, let refusal): refusal.errno
     case .tooMany: EINVAL
+    case .unusableName(let name): name.utf8.count > NodeName.maximumLength ? ENAMETOOLONG : EINVAL
+    case .notConnected(_, let errno, _): errno
+    case .notTranslated(_, let failure): failure.errno
     case .malformed: EPROTO
     case .system(_, let errno, _): errno
     }
@@ -58,6 +68,13 @@ public enum ClientError: Error, Hashable, Sendable, CustomStringConvertible {
     case .cancelled: "cancelled while it waited for the agent"
     case .refused(let request, let refusal): "the agent refused \(request): \(refusal)"
     case .tooMany(let what): what
+    case .unusableName(let name):
+      name.utf8.count > NodeName.maximumLength
+        ? "a name of \(name.utf8.count) bytes: at most \(NodeName.maximumLength) are sent" : "'\(name)' is not a name"
+    case .notConnected(let host, let errno, let attempts):
+      "cannot connect to \(host): \(message(ofError: errno))"
+        + (attempts.isEmpty ? "" : " (\(attempts.map(\.description).joined(separator: "; ")))")
+    case .notTranslated(let name, let failure): "cannot translate \(name): \(failure)"
     case .malformed(let path, let reason): "a message on \(path) can't be read: \(reason)"
     case .system(let call, let errno, let path): "\(path): \(call): \(message(ofError: errno))"
     }
@@ -130,6 +147,18 @@ extension ClientError {
     case EACCES, EPERM: self = .notAllowed(path: path)
     case ENAMETOOLONG, EINVAL: self = .unusablePath(path)
     default: self = .system("\(failure.action)", failure.errno.rawValue, path: path)
+    }
+  }
+
+  /// Why a message of the MIF API can't be sent or received.
+  init(_ failure: MIFFailure, name: String = "", path: String) {
+    switch failure {
+    case .disconnected(.noSpace): self = .tooManyConnections(path: path)
+    case .disconnected(.protocolError): self = .malformed(path: path, "it is not of this protocol")
+    case .disconnected: self = .disconnected(path: path)
+    case .wouldBlock: self = .system("send", EAGAIN, path: path)
+    case .nameTooLong: self = .unusableName(name)
+    case .system(let errno): self = .system("send or receive", errno.rawValue, path: path)
     }
   }
 

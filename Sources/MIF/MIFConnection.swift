@@ -63,11 +63,9 @@ public final class MIFConnection {
   public func configuration(
     of domain: ProvisioningDomain, from element: ConfigurationElement, key: ConfigurationKey? = nil
   ) throws(ClientError) -> [Configuration] {
-    let reference = ElementReference(
-      type: element.rawValue, identifier: InformationIdentifier(rawValue: key?.rawValue ?? 0))
     let name = "GET_CONFIG_DATA"
     let deadline = ContinuousClock.now + timeout
-    let sequence = try send(.getConfigurationData(pvd: domain.identifier, reference))
+    let sequence = try send(.getConfigurationData(pvd: domain.identifier, ElementReference(element, key)))
     while let message = try answer(sequence, named: name, deadline: deadline) {
       switch message.content {
       case .configurationData(_, _, let items): return items.map { Configuration($0, scope: domain.interface) }
@@ -83,12 +81,7 @@ public final class MIFConnection {
   /// time. Refused with EPERM unless this user is root or one that the agent's configuration allows it.
   public func takeDown(_ interface: Interface, after grace: Duration? = nil) throws(ClientError) {
     let deadline = ContinuousClock.now + timeout
-    let milliseconds = grace.map { grace in
-      let (seconds, attoseconds) = grace.components
-      let rest = (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000
-      return UInt32(clamping: seconds.multipliedReportingOverflow(by: 1000).overflow ? .max : seconds * 1000 + rest)
-    }
-    let sequence = try send(.takeInterfaceDown(interface: interface.index, grace: milliseconds))
+    let sequence = try send(.takeInterfaceDown(interface: interface.index, grace: grace?.wholeMilliseconds))
     guard try answer(sequence, named: "TAKE_INTERFACE_DOWN", deadline: deadline) != nil else {
       throw .timedOut(path: channel.path)
     }
@@ -102,9 +95,7 @@ public final class MIFConnection {
     while let message = try answer(sequence, named: "GET_STATISTICS", deadline: deadline) {
       switch message.content {
       case .statistics(let counters):
-        for counter in counters {
-          result.append(Statistic(name: String(decoding: counter.name, as: UTF8.self), value: counter.value))
-        }
+        for counter in counters { result.append(Statistic(counter)) }
       case .snapshotEnd: return result.sorted { $0.name < $1.name }
       default: continue
       }

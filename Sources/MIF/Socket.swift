@@ -88,6 +88,14 @@ struct AgentSocket: ~Copyable {
 
 private var errorNumber: Int32 { clinux_errno() }
 
+/// getsockname(2); nil where it is not a socket of the Internet.
+func localAddress(of descriptor: Int32) -> SocketAddress? {
+  var bytes = [UInt8](repeating: 0, count: MemoryLayout<sockaddr_storage>.size)
+  var length = socklen_t(bytes.count)
+  guard unsafe clinux_getsockname(descriptor, &bytes, &length) == 0 else { return nil }
+  return try? SocketAddress(bytes.prefixBytes(min(Int(length), bytes.count)), at: 0)
+}
+
 /// getpid(2).
 var ownProcess: UInt32 { UInt32(bitPattern: getpid()) }
 

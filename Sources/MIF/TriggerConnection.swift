@@ -60,14 +60,8 @@ public final class TriggerConnection {
           case .news, .refused, .answer: continue
           }
         }
-        guard let deadline else {
-          _ = try session.wait(milliseconds: -1)
-          continue
-        }
-        let now = Clock.bootTime()
-        guard now < deadline else { return nil }
-        // Rounded up: with 0 this would spin through the last millisecond.
-        _ = try session.wait(milliseconds: Int32(clamping: (deadline - now) / 1_000_000 + 1))
+        guard let wait = Clock.milliseconds(until: deadline) else { return nil }
+        _ = try session.wait(milliseconds: wait)
       }
     } catch {
       throw ClientError(error, request: "REGISTER", path: path)
@@ -128,7 +122,7 @@ extension TriggerKind {
 
 extension Duration {
   /// As much of it as fits, at least 0; half the range, so that a clock's time can be added.
-  fileprivate var nanoseconds: UInt64 {
+  var nanoseconds: UInt64 {
     let (seconds, attoseconds) = components
     guard seconds >= 0, attoseconds >= 0 else { return 0 }
     let limit = UInt64.max / 2

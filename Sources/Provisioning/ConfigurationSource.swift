@@ -57,7 +57,8 @@ struct ConfigurationSource: Sendable {
 
   var isAlive: Bool {
     switch identity {
-    case .dhcpv4, .dhcpv6: !leases.isEmpty
+    case .dhcpv4: !leases.isEmpty
+    case .dhcpv6: !leases.isEmpty || items.contains { $0.identifier == .delegatedPrefixes }
     case .router, .explicit, .dhcpv6Information: items.contains { $0.anchors }
     }
   }
@@ -75,7 +76,7 @@ struct ConfigurationSource: Sendable {
   /// Sets one item: a lifetime that has ended withdraws it, a new or changed value counts as a change.
   ///
   /// - Returns: false if the item is new and there is no room for it.
-  mutating func set(_ item: Item, at now: Instant, limit: Int) -> Bool {
+  mutating func set(_ item: Item, at now: Instant, _ limits: Limits) -> Bool {
     let known = items.firstIndex { $0.identifier == item.identifier && $0.value.names(item.value, item.identifier) }
     if item.validUntil <= now {
       if let known {
@@ -85,7 +86,7 @@ struct ConfigurationSource: Sendable {
       return true
     }
     guard let known else {
-      if items.count >= limit { return false }
+      if !items.hasRoom(for: item, limits) { return false }
       items.append(item)
       revision &+= 1
       return true

@@ -30,8 +30,10 @@ extension NetworkState {
 
   /// As many items as a source may have; more are counted.
   mutating func bounded(_ items: [ConfigurationSource.Item]) -> [ConfigurationSource.Item] {
-    if items.count > limits.itemsPerSource { count(.itemsFull) }
-    return Array(items.prefix(limits.itemsPerSource))
+    var kept: [ConfigurationSource.Item] = []
+    for item in items where kept.hasRoom(for: item, limits) { kept.append(item) }
+    if kept.count < items.count { count(.itemsFull) }
+    return kept
   }
 
   /// After a source was changed: gone if nothing holds it any more, else its next item runs out at its time. Places of

@@ -27,7 +27,8 @@ extension NetworkState {
     }
     switch message.kind {
     case .ack
-    where request.messageType == .request || request.messageType == .discover && message.contains(DHCPv4Option.rapidCommit):
+    where request.messageType == .request
+      || request.messageType == .discover && message.contains(DHCPv4Option.rapidCommit):
       grant(message, place, moment)
     case .nak where request.messageType == .request:
       endLeases4(place, moment)
@@ -74,11 +75,7 @@ extension NetworkState {
     if let servers = message.ntpServers {
       for server in 0..<servers.count { add(.ntpServers, .address(.v4(servers[server]))) }
     }
-    if let name = message.domainName {
-      var text: [UInt8] = []
-      name.append(to: &text)
-      add(.domainName, .text(text))
-    }
+    if let name = message.domainName { add(.domainName, .text(name.copy)) }
     if var names = message.domainSearch {
       while let name = names.next() {
         var text: [UInt8] = []
@@ -87,6 +84,19 @@ extension NetworkState {
       }
     }
     if let mtu = message.interfaceMTU { add(.mtu, .number(UInt32(mtu))) }
+    if let name = message.hostName { add(.hostName, .text(name.copy)) }
+    if let zone = message.timeZoneName { add(.timeZone, .text(zone.copy)) }
+    if let zone = message.posixTimeZone { add(.timeZone, .text(zone.copy)) }
+    if let uri = message.captivePortal { add(.captivePortal, .text(uri.copy)) }
+    if message.encryptedDNS != nil, let option = message.option(DHCPv4Option.encryptedDNS) {
+      add(.encryptedDNS, .bytes(option.copy))
+    }
+    if message.ipv6OnlyWait != nil, let option = message.option(DHCPv4Option.ipv6OnlyPreferred) {
+      add(.rawOption(UInt16(DHCPv4Option.ipv6OnlyPreferred)), .bytes(option.copy))
+    }
+    for option in message.unreadOptions where !DHCPv4Option.isOfTheExchange(option.code) {
+      add(.rawOption(UInt16(option.code)), .bytes(option.content))
+    }
 
     let address = ConfigurationSource.Lease(address: .v4(message.yourAddress), validUntil: end)
     interfaces[place].sources[index].replace(bounded(items), leases: [address])

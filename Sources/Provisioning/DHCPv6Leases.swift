@@ -42,9 +42,18 @@ extension NetworkState {
     let now = moment.instant
     let known = interfaces[place].sources.firstIndex { $0.identity == .dhcpv6(server) }
     if reply.addresses.isEmpty {
-      // Without an association it is about prefixes or settings alone.
-      if known == nil, !reply.hasAssociation { return inform(reply, by: server, place, moment) }
-      return count(.dhcpv6Unconfiguring)
+      if known == nil, !reply.hasAssociation || !reply.delegated.isEmpty {
+        // It is about prefixes or settings alone.
+        return inform(reply, by: server, place, moment)
+      }
+      // Without an association of addresses it may renew prefixes, and says nothing of the addresses.
+      guard let known, !reply.delegated.isEmpty else { return count(.dhcpv6Unconfiguring) }
+      let source = interfaces[place].sources[known]
+      let others = source.items.filter { $0.identifier != .delegatedPrefixes }
+      interfaces[place].sources[known].replace(
+        bounded(others + reply.delegations(beside: source.items, at: now)), leases: source.leases)
+      settle(known, place)
+      return reconcile(place, moment)
     }
     var leases = known.map { interfaces[place].sources[$0].leases } ?? []
     for granted in reply.addresses {
@@ -67,8 +76,9 @@ extension NetworkState {
     var end = now
     for lease in leases { end = max(end, lease.validUntil) }
     let lease = ConfigurationValue.lease(server: .v6(address), renewal: reply.renewal, rebinding: reply.rebinding)
+    let delegations = reply.delegations(beside: interfaces[place].sources[index].items, at: now)
     interfaces[place].sources[index].replace(
-      items([(.lease, lease)] + reply.settings, until: end), leases: leases)
+      bounded(items([(.lease, lease)] + reply.settings, until: end) + delegations), leases: leases)
     // Another server's address now is this one's (a REBIND, 18.2.5).
     for other in interfaces[place].sources.indices where other != index {
       interfaces[place].sources[other].leases.removeAll { lease in leases.contains { $0.address == lease.address } }
@@ -83,7 +93,9 @@ extension NetworkState {
     let identity = ConfigurationSource.Identity.dhcpv6Information(server)
     guard let index = source(identity, place, limit: 2 * limits.serversPerInterface, full: .serversFull) else { return }
     let end = moment.instant.adding(lifetime: reply.refresh).adding(nanoseconds: 600_000_000_000)
-    interfaces[place].sources[index].replace(items(reply.settings, until: end), leases: [])
+    let delegations = reply.delegations(beside: interfaces[place].sources[index].items, at: moment.instant)
+    interfaces[place].sources[index].replace(
+      bounded(items(reply.settings, until: end) + delegations), leases: [])
     settle(index, place)
     reconcile(place, moment)
   }
@@ -94,33 +106,40 @@ extension NetworkState {
     guard let identifier = message.serverIdentifier else { return }
     var server: [UInt8] = []
     identifier.append(to: &server)
-    guard let index = interfaces[place].sources.firstIndex(where: { $0.identity == .dhcpv6(server) }) else { return }
     let given = Reply6(message)
-    let before = interfaces[place].sources[index].leases.count
-    interfaces[place].sources[index].leases.removeAll { lease in
-      given.addresses.contains { .v6($0.address) == lease.address }
+    for identity in [ConfigurationSource.Identity.dhcpv6(server), .dhcpv6Information(server)] {
+      guard let index = interfaces[place].sources.firstIndex(where: { $0.identity == identity }) else { continue }
+      let source = interfaces[place].sources[index]
+      interfaces[place].sources[index].replace(
+        source.items.filter { item in !given.delegated.contains { item.isDelegation(of: $0.prefix) } },
+        leases: source.leases.filter { lease in !given.addresses.contains { .v6($0.address) == lease.address } })
+      settle(index, place)
     }
-    if interfaces[place].sources[index].leases.count != before { interfaces[place].sources[index].revision &+= 1 }
-    settle(index, place)
     reconcile(place, moment)
   }
 
-  private mutating func items(
+  private func items(
     _ settings: [(InformationIdentifier, ConfigurationValue)], until end: Instant
   ) -> [ConfigurationSource.Item] {
-    bounded(
-      settings.map {
-        ConfigurationSource.Item(
-          identifier: $0.0, value: $0.1, preferredUntil: end, validUntil: end, anchors: true)
-      })
+    settings.map {
+      ConfigurationSource.Item(identifier: $0.0, value: $0.1, preferredUntil: end, validUntil: end, anchors: true)
+    }
   }
 }
 
-/// What a message says of addresses and settings.
+extension ConfigurationSource.Item {
+  fileprivate func isDelegation(of prefix: IPPrefix) -> Bool {
+    identifier == .delegatedPrefixes && value == .prefix(prefix, flags: 0)
+  }
+}
+
+/// What a message says of addresses, delegated prefixes and settings.
 private struct Reply6 {
   /// Those that an IA_NA of status success names with status success, with their valid lifetimes in seconds.
   var addresses: [(address: IPv6Address, validLifetime: UInt32)] = []
   var hasAssociation = false
+  /// Those that an IA_PD of status success names with status success, with their lifetimes in seconds.
+  var delegated: [(prefix: IPPrefix, preferredLifetime: UInt32, validLifetime: UInt32)] = []
   /// T1 and T2 of the last association that has addresses.
   var renewal: UInt32 = 0
   var rebinding: UInt32 = 0
@@ -141,11 +160,62 @@ private struct Reply6 {
           name.appendText(to: &text)
           settings.append((.searchList, .text(text)))
         }
+      case .prefixDelegation(let association): delegate(association)
+      case .ntpServer(let server): add(server)
+      case .sntpServers(let servers):
+        for server in 0..<servers.count { settings.append((.ntpServers, .address(.v6(servers[server])))) }
+      case .captivePortal(let uri): settings.append((.captivePortal, .text(uri.copy)))
+      case .timeZoneName(let zone), .posixTimeZone(let zone): settings.append((.timeZone, .text(zone.copy)))
+      case .encryptedDNS(let resolver): settings.append((.encryptedDNS, .bytes(resolver.content.copy)))
+      case .unknown(let code, let content):
+        if !DHCPv6OptionCode.isOfTheExchange(code) { settings.append((.rawOption(code), .bytes(content.copy))) }
       case .informationRefreshTime(let seconds): refresh = seconds
       case .malformed(_, let refusal): refusals.append(refusal)
-      default: break
+      case .clientIdentifier, .serverIdentifier, .address, .prefix, .preference, .statusCode, .rapidCommit: break
       }
     }
+  }
+
+  private mutating func add(_ server: borrowing NTPServer) {
+    switch server {
+    case .address(let address), .multicast(let address): settings.append((.ntpServers, .address(.v6(address))))
+    case .name(let name):
+      var text: [UInt8] = []
+      name.appendText(to: &text)
+      settings.append((.ntpServers, .text(text)))
+    }
+  }
+
+  private mutating func delegate(_ association: borrowing IdentityAssociation) {
+    guard association.status == .success else { return }
+    var options = association.options
+    while let option = options.next() {
+      switch option {
+      case .prefix(let prefix):
+        guard prefix.status == .success else { continue }
+        delegated.append((prefix.prefix, prefix.preferredLifetime, prefix.validLifetime))
+      case .malformed(_, let refusal): refusals.append(refusal)
+      default: continue
+      }
+    }
+  }
+
+  /// The delegated prefixes that there are after this message: like addresses, what it leaves out runs out at its own
+  /// time (18.2.10.1), and a lifetime of 0 takes one away (21.22).
+  func delegations(beside items: [ConfigurationSource.Item], at now: Instant) -> [ConfigurationSource.Item] {
+    var all = items.filter { $0.identifier == .delegatedPrefixes }
+    for granted in delegated {
+      let item = ConfigurationSource.Item(
+        identifier: .delegatedPrefixes, value: .prefix(granted.prefix, flags: 0),
+        preferredUntil: now.adding(lifetime: granted.preferredLifetime),
+        validUntil: now.adding(lifetime: granted.validLifetime), anchors: true)
+      if let old = all.firstIndex(where: { $0.isDelegation(of: granted.prefix) }) {
+        all[old] = item
+      } else {
+        all.append(item)
+      }
+    }
+    return all.filter { $0.validUntil > now }
   }
 
   /// A status other than success is no lease, and no renewal of one.

@@ -36,6 +36,9 @@ extension NetworkState {
       slots.append(own)
       for slot in own { wanted[slot].elements[source.identity.element] += source.signature }
     }
+    var byHand: Int?
+    var lastPrefix: IPPrefix?
+    var prefixes = Fingerprint()
     for (index, record) in interface.addresses.enumerated() where record.isUsable && !record.ip.isLinkLocal {
       var isFound = false
       for source in interface.configuring(record.ip) {
@@ -47,8 +50,12 @@ extension NetworkState {
       if isFound { continue }
       let slot = slot(.kernel)
       wanted[slot].addresses.append(index)
-      if wanted[slot].elements[.kernel].isEmpty { wanted[slot].elements[.kernel] = interface.kernelSignature }
+      byHand = slot
+      let prefix = record.address.prefix.masked
+      if prefix != lastPrefix { prefixes.add(prefix) }
+      lastPrefix = prefix
     }
+    if let byHand { wanted[byHand].elements[.kernel] = interface.kernelSignature + [prefixes.value] }
     return wanted
   }
 
@@ -207,7 +214,7 @@ extension NetworkState {
 extension Interface {
   /// Which of `sources` an address comes from: whoever leased it, else whoever advertises the longest prefix that holds
   /// it (two routers may advertise the same; a short one, `::/0` even, takes nobody's addresses away).
-  fileprivate func configuring(_ address: IPAddress) -> [Int] {
+  func configuring(_ address: IPAddress) -> [Int] {
     var found: [Int] = []
     for (index, source) in sources.enumerated() where source.leases.contains(where: { $0.address == address }) {
       found.append(index)
@@ -221,28 +228,6 @@ extension Interface {
       found.append(index)
     }
     return found
-  }
-
-  /// The gateways of the default routes that nobody on the network was heard to configure.
-  var kernelGateways: [IPAddress] {
-    var gateways: [IPAddress] = []
-    for route in routes {
-      guard let gateway = route.gateway, !gateways.contains(gateway) else { continue }
-      if !sources.contains(where: { $0.isRouter(gateway) }) { gateways.append(gateway) }
-    }
-    return gateways
-  }
-
-  /// What the KERNEL element configures, in words; never empty.
-  fileprivate var kernelSignature: [UInt64] {
-    var words: [UInt64] = [1]
-    for gateway in kernelGateways {
-      switch gateway {
-      case .v4(let v4): words.append(UInt64(v4.value))
-      case .v6(let v6): words += [v6.high, v6.low]
-      }
-    }
-    return words
   }
 }
 

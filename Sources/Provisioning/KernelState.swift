@@ -63,7 +63,7 @@ extension NetworkState {
     }
     reconnect(place, moment)
     if hasLostRoutes { forgetPaths(moment) { $0.interface == link.index } }
-    if old.isUp != link.isUp {
+    if old.isUp != link.isUp || old.mtu != link.mtu {
       // The kernel forgets what routers advertised when a link goes down; DHCP clients keep their leases.
       if !link.isUp { removeSources(place) { $0.identity.element == .routerAdvertisement } }
       reconcile(place, moment)

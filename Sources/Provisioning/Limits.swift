@@ -12,6 +12,8 @@ package struct Limits: Sendable {
   package var serversPerInterface = 4
   /// Pieces of configuration per router or lease; further ones are counted (`state.items-full`) and left out.
   package var itemsPerSource = 64
+  /// Bytes of options that are handed on unread, per router or lease; further options are left out likewise.
+  package var unreadBytesPerSource = 8192
   /// Events for links not known yet; further ones are counted (`state.parked-full`) and dropped.
   package var parked = 256
   /// Triggers that clients hold; further ones are answered ENOSPC.

@@ -99,6 +99,7 @@ extension NetworkState {
   private mutating func set(
     _ options: consuming NeighbourDiscoveryOptions, _ index: Int, _ place: Int, _ moment: Moment
   ) {
+    var unread: [(number: UInt16, content: [UInt8])] = []
     while let option = options.next() {
       switch option {
       case .prefixInformation(let prefix): set(prefix, index, place, moment)
@@ -130,9 +131,15 @@ extension NetworkState {
         put(.captivePortal, .text(text), until: .never, anchors: false, index, place, moment)
       case .pref64(let nat64):
         put(.pref64, .prefix(nat64.prefix, flags: 0), lifetime: nat64.lifetime, index, place, moment)
-      case .malformed, .provisioningDomain, .sourceLinkLayerAddress, .encryptedDNS, .unknown: break
+      case .encryptedDNS(let resolver):
+        put(
+          .encryptedDNS, .bytes(resolver.contentWithoutLifetime), lifetime: resolver.lifetime ?? 0, index, place,
+          moment)
+      case .unknown(let type, let content): unread.append((UInt16(type), content.copy))
+      case .malformed, .provisioningDomain, .sourceLinkLayerAddress: break
       }
     }
+    if !interfaces[place].sources[index].setUnread(unread, limits) { count(.itemsFull) }
   }
 
   /// The two-hour rule (RFC 4862 5.5.3 e): an advertisement that anybody on the link could send ends no address, and
@@ -193,7 +200,7 @@ extension NetworkState {
   }
 
   mutating func put(_ item: ConfigurationSource.Item, _ index: Int, _ place: Int, _ moment: Moment) {
-    if !interfaces[place].sources[index].set(item, at: moment.instant, limit: limits.itemsPerSource) {
+    if !interfaces[place].sources[index].set(item, at: moment.instant, limits) {
       count(.itemsFull)
     }
   }

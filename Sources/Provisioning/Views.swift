@@ -66,9 +66,9 @@ extension NetworkState {
             validLifetime: now.lifetime(until: item.validUntil)))
       }
     }
-    if element == .kernel, identifier == .all || identifier == .defaultRouter, !domain.elements[.kernel].isEmpty {
-      for gateway in interface.kernelGateways {
-        body(ConfigurationItem(.defaultRouter, .router(gateway, preference: 0)))
+    if element == .kernel, !domain.elements[.kernel].isEmpty {
+      for item in interface.kernelItems(at: now) where identifier == .all || identifier == item.identifier {
+        body(item)
       }
     }
   }

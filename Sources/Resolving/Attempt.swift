@@ -15,9 +15,13 @@ final class Attempt {
   let hasOPT: Bool
   /// When it was sent.
   let start: UInt64
+  /// False while it waits for its turn.
+  var isSent = false
   /// Nobody waits for it any more.
   var isWithdrawn = false
   var outcome: Outcome?
+  /// The server ended the TCP connection after it had answered others over it.
+  var isLeftOver = false
 
   init(
     _ lane: Lane, key: UInt64, _ family: Family, question: UInt64, _ labels: [UInt8], id: UInt16, hasOPT: Bool,

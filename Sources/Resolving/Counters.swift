@@ -3,6 +3,8 @@ enum ResolverCounter: Int, CaseIterable {
   case translations, cancelled
   /// Answered without a server: addresses as names, the hosts table, localhost.
   case local
+  /// Questions answered from what servers said before.
+  case cached
   case refusedName, refusedServers, refusedFull, refusedChannel
   case queries, answers, truncated, withoutEDNS
   /// Followed from an answer that left an alias there.
@@ -22,6 +24,7 @@ enum ResolverCounter: Int, CaseIterable {
     case .translations: "resolver.translations"
     case .cancelled: "resolver.cancelled"
     case .local: "resolver.local"
+    case .cached: "resolver.cached"
     case .refusedName: "resolver.refused.name"
     case .refusedServers: "resolver.refused.servers"
     case .refusedFull: "resolver.refused.full"

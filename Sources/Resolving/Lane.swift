@@ -61,8 +61,18 @@ import Wire
   var forgery: [UInt8] = []
   /// How many datagrams may be read before others have a turn.
   var budget = 0
+  /// The server has answered something since the last socket was opened.
+  var hasAnswered = false
   /// Datagrams that the socket had no room for: as if lost on the way.
   var unsent: UInt64 = 0
+  private let burst: Int
+  private let pause: UInt64
+  /// Questions that wait for others to be answered, from `firstWaiting` on.
+  private var waiting: [Attempt] = []
+  private var firstWaiting = 0
+  /// How many may be under way before others wait, and when more may in any case.
+  private var limit: Int
+  private(set) var nextBurst: UInt64 = .max
   /// `Resolver` is to look at it.
   var isTouched = false
 
@@ -76,6 +86,9 @@ import Wire
     payloadSize = settings.payloadSize
     patience = UInt64(settings.patience) * 1_000_000
     idleSince = now
+    burst = max(settings.burst, 1)
+    pause = UInt64(settings.pause) * 1_000_000
+    limit = burst
     unsafe functions = .allocate(capacity: 1)
     unsafe functions.initialize(to: LaneSockets.functions)
     unsafe channel = nil
@@ -93,6 +106,7 @@ import Wire
     isClosed = true
     unsafe ares_destroy(channel)
     finished = []
+    waiting = []
   }
 
   deinit {
@@ -156,9 +170,41 @@ import Wire
 // MARK: Questions
 
 extension Lane {
-  /// Sends a question. It may have ended, in `finished`, when this returns.
+  /// Sends a question, or keeps it until fewer are under way. It may have ended, in `finished`, when this returns.
   func send(_ attempt: Attempt, at now: UInt64) {
+    if !endpoint.isStream, wanted >= limit { waiting.append(attempt) } else { transmit(attempt, at: now) }
+    if isWaiting, nextBurst == .max { nextBurst = now + pause }
+  }
+
+  /// Whether questions wait for others to be answered.
+  var isWaiting: Bool { firstWaiting < waiting.count }
+
+  /// Sends what there is room for now: the server has answered some, or has had the time to read them.
+  func sendWaiting(at now: UInt64) {
+    if wanted < burst { limit = burst }
+    if now >= nextBurst {
+      limit = wanted + burst
+      nextBurst = .max
+    }
+    while isWaiting, wanted < limit {
+      let attempt = waiting[firstWaiting]
+      firstWaiting += 1
+      if !attempt.isWithdrawn { transmit(attempt, at: now) }
+    }
+    if isWaiting {
+      if nextBurst == .max { nextBurst = now + pause }
+      return
+    }
+    nextBurst = .max
+    if firstWaiting > 0 {
+      waiting.removeAll(keepingCapacity: firstWaiting <= burst)
+      firstWaiting = 0
+    }
+  }
+
+  private func transmit(_ attempt: Attempt, at now: UInt64) {
     guard let channel = unsafe channel else { return }
+    attempt.isSent = true
     if inFlight == 0 { nextTimeout = now + patience }
     inFlight += 1
     wanted += 1
@@ -179,6 +225,7 @@ extension Lane {
 
   private func end(_ attempt: Attempt, _ status: Int32, _ bytes: UnsafeMutablePointer<UInt8>?, _ count: Int32) {
     inFlight -= 1
+    if status == ARES_SUCCESS { hasAnswered = true }
     if attempt.isWithdrawn { return }
     wanted -= 1
     if isClosed { return }
@@ -188,7 +235,9 @@ extension Lane {
       attempt.outcome = unsafe Outcome(bytes, count, attempt.family, atMost: mostAddresses)
     case ARES_ETIMEOUT: attempt.outcome = .timedOut
     case ARES_ENOMEM: attempt.outcome = .unreachable(ENOMEM)
-    default: attempt.outcome = .unreachable(lastError == 0 ? ECONNREFUSED : lastError)
+    default:
+      attempt.outcome = .unreachable(lastError == 0 ? ECONNREFUSED : lastError)
+      attempt.isLeftOver = endpoint.isStream && hasAnswered
     }
     finished.append(attempt)
   }
@@ -199,7 +248,7 @@ extension Lane {
   func withdraw(_ attempt: Attempt) {
     if attempt.isWithdrawn { return }
     attempt.isWithdrawn = true
-    if attempt.outcome != nil { return }
+    if attempt.outcome != nil || !attempt.isSent { return }
     wanted -= 1
     lastError = 0
     if wanted == 0 {

@@ -54,6 +54,7 @@ extension Lane {
         throw error
       }
       sockets.append(Socket(number: number))
+      hasAnswered = false
       return number
     } catch {
       lastError = error.rawValue

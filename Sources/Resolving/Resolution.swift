@@ -55,6 +55,10 @@ extension Resolver {
     package var patience: UInt32 = 15_000
     /// A channel that nobody used for so long is dropped; a server that did not answer is asked last for as long.
     package var idle: UInt32 = 30_000
+    /// Questions that a server is sent by UDP before it has answered others, or `pause` milliseconds have passed in which
+    /// it could read them: an ordinary server's socket has room for some 250 (net.core.rmem_default), and loses the rest.
+    package var burst: Int = 128
+    package var pause: UInt32 = 50
     /// The UDP payload that EDNS announces: what passes everywhere unfragmented. At most 4096.
     package var payloadSize: UInt16 = 1232
     package var hostsFile: [UInt8] = Array("/etc/hosts".utf8)
@@ -62,6 +66,8 @@ extension Resolver {
     package var hostsFileLimit: Int = 16 << 20
     /// A name with at least as many dots is tried as it is before the search list is.
     package var ndots: Int = 1
+    /// Answers that are kept as long as their TTL says, each some 300 bytes with its name; 0 keeps none.
+    package var cachedAnswers: Int = 1024
     /// Translations under way at once; more are refused with EAGAIN.
     package var translations: Int = 4096
     /// c-ares channels (one for each server, source and transport) at once, of about 75 KB each.

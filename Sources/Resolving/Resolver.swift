@@ -16,6 +16,7 @@ package struct Resolver: ~Copyable {
   private let idle: UInt64
 
   private var hosts: HostsTable
+  private var answers: AnswerCache
   private var identifiers = Identifiers()
   private var translations: [UInt64: Translation] = [:]
   private let open = OpenLanes()
@@ -32,6 +33,8 @@ package struct Resolver: ~Copyable {
 
   /// Aliases followed one after the other, where servers leave that to us.
   private static let mostAliases = 8
+  /// How often a question follows a server from one TCP connection to the next.
+  private static let mostReconnections = 32
 
   /// `tokenBase`: the low 32 bits are ours.
   package init(tokenBase: UInt64, settings: Settings) throws(Errno) {
@@ -42,6 +45,7 @@ package struct Resolver: ~Copyable {
     patience = UInt64(max(settings.patience, 1)) * 1_000_000
     idle = UInt64(settings.idle) * 1_000_000
     hosts = HostsTable(path: settings.hostsFile, limit: settings.hostsFileLimit)
+    answers = AnswerCache(limit: settings.cachedAnswers)
   }
 
   /// CLOCK_BOOTTIME in nanoseconds; nil if there is nothing to wait for.
@@ -68,6 +72,7 @@ package struct Resolver: ~Copyable {
   }
 
   package func forEachCounter(_ body: (StaticString, UInt64) -> Void) {
+    body("resolver.under-way", UInt64(translations.count))
     for counter in ResolverCounter.allCases {
       switch counter {
       case .hostsRead: body(counter.name, hosts.readings)
@@ -166,7 +171,15 @@ extension Resolver {
     translation.questions = [
       question(labels, .v6, translation.servers, at: now), question(labels, .v4, translation.servers, at: now),
     ]
-    for question in translation.questions { askNext(translation, question, at: now) }
+    for question in translation.questions {
+      if let known = answers.addresses(AnswerCache.Key(translation, question), at: now) {
+        count(.cached)
+        tell(known, translation)
+        conclude(translation, question, .found, at: now)
+      } else {
+        askNext(translation, question, at: now)
+      }
+    }
   }
 
   private mutating func question(
@@ -294,6 +307,7 @@ extension Resolver {
     }
     switch outcome {
     case .addresses(let addresses):
+      answers.store(addresses, AnswerCache.Key(translation, question), at: now)
       tell(addresses, translation)
       conclude(translation, question, .found, at: now)
     case .alias(let name):
@@ -321,6 +335,10 @@ extension Resolver {
       count(.garbled)
       question.wasGarbled = true
       pass(translation, question, lane, at: now)
+    case .unreachable where attempt.isLeftOver && question.reconnections < Resolver.mostReconnections:
+      // The rest are asked over a next connection (RFC 7766, 6.2.4).
+      question.reconnections += 1
+      if !ask(translation, question, lane.endpoint, at: now) { pass(translation, question, lane, at: now) }
     case .unreachable(let error):
       count(.unreachable)
       question.error = error
@@ -424,6 +442,8 @@ extension Resolver {
       let finished = lane.finished
       lane.finished = []
       for attempt in finished { hear(attempt, at: now) }
+      lane.sendWaiting(at: now)
+      if !lane.finished.isEmpty { touch(lane) }
       watch(lane, poller)
       counters[ResolverCounter.unsent.rawValue] &+= lane.unsent
       lane.unsent = 0
@@ -431,7 +451,7 @@ extension Resolver {
         lane.idleSince = now
         check(at: now + idle)
       } else {
-        check(at: lane.nextTimeout)
+        check(at: min(lane.nextTimeout, lane.nextBurst))
       }
     }
   }
@@ -494,10 +514,17 @@ extension Resolver {
           lane.processTimeouts(at: now)
           touch(lane)
         }
-        check(at: lane.nextTimeout)
+        if lane.nextBurst <= now { touch(lane) }
+        check(at: min(lane.nextTimeout, lane.nextBurst))
       }
     }
     settle(at: now, poller)
+  }
+}
+
+extension AnswerCache.Key {
+  fileprivate init(_ translation: Translation, _ question: Question) {
+    self.init(servers: translation.servers, labels: question.labels, family: question.family)
   }
 }
 

@@ -43,6 +43,8 @@ final class Question {
   var due: UInt64 = .max
   /// How many times a server had its turn.
   var turns = 0
+  /// How often it was left over when a server ended a TCP connection.
+  var reconnections = 0
   /// Servers of `order` that are not asked again.
   var isOut: [Bool]
   /// What is under way.

@@ -176,18 +176,21 @@ package struct HappyEyeballs: Sendable {
   /// Until when the first attempt waits for all domains to be known.
   private let gatherUntil: UInt64
   private var isInStep = false
-  private var lastTransaction: UInt32 = 0
+  /// The last number that it gave a translation or an attempt.
+  package private(set) var lastTransaction: UInt32
   private var nextAttempt: UInt64 = 0
   /// Where the attempt before went, for the turns.
   private var last: (family: Family, pvd: UInt32)?
   private var firstFailure: UInt16?
-  private var running = 0
+  /// Attempts under way.
+  package private(set) var running = 0
   private var requests: [MIFRequest] = []
 
   package init(
     _ target: Target, port: UInt16, transport: Endpoint.Transport, _ settings: Settings = Settings(),
-    deadline: UInt64 = .max, at now: UInt64
+    deadline: UInt64 = .max, after lastTransaction: UInt32 = 0, at now: UInt64
   ) {
+    self.lastTransaction = lastTransaction
     self.target = target
     self.port = port
     self.transport = transport
@@ -239,7 +242,11 @@ package struct HappyEyeballs: Sendable {
           destination: SocketAddress(candidate.address, port: port, scope: candidate.scope))
         switch candidate.fate {
         case .waiting where !isLost: continue
-        case .waiting: trial.failure = Failure(error: Number.addressNotAvailable, from: .local)
+        case .waiting:
+          let hasSource = report.source(for: candidate.address) != nil
+          let error =
+            report.isGone ? Number.networkDown : hasSource ? Number.cancelled : Number.addressNotAvailable
+          trial.failure = Failure(error: error, from: .local)
         case .attempted: break
         case .connected: trial.isConnected = true
         case .failed(let failure): trial.failure = failure
@@ -454,7 +461,7 @@ package struct HappyEyeballs: Sendable {
   // MARK: Bookkeeping
 
   private mutating func open() -> Transaction {
-    lastTransaction += 1
+    lastTransaction &+= 1
     return Transaction(identifier: lastTransaction)
   }
 
@@ -505,6 +512,7 @@ package struct HappyEyeballs: Sendable {
     static var networkDown: UInt16 { 100 }
     static var networkUnreachable: UInt16 { 101 }
     static var timedOut: UInt16 { 110 }
+    static var cancelled: UInt16 { 125 }
   }
 }
 

@@ -20,6 +20,8 @@ package struct HostConnection: ~Copyable {
     package var pvd: UInt32 = 0
     package var interface: UInt32 = 0
     package var settings = HappyEyeballs.Settings()
+    /// Whether `connect` may follow: the connection to the agent, and what is known of its networks, is kept.
+    package var isKept = false
     /// Nanoseconds from now on; nil: as long as it takes.
     package var timeout: UInt64? = 30_000_000_000
 
@@ -70,6 +72,12 @@ package struct HostConnection: ~Copyable {
       case .addresses, .preference, .translators, .translation, .attempt: false
       }
     }
+    var isAboutNetworks: Bool {
+      switch self {
+      case .interfaces, .domains, .addresses, .preference, .translators: true
+      case .translation, .attempt: false
+      }
+    }
   }
   private struct Outstanding {
     var sequence: UInt32
@@ -77,7 +85,10 @@ package struct HostConnection: ~Copyable {
   }
   /// A domain that was told, and its addresses.
   fileprivate struct Known {
-    var identifier: UInt32
+    var domain: HappyEyeballs.Domain
+    var identifier: UInt32 { domain.pvd.identifier }
+    var preference: Int16 = 0
+    var translators: [IPPrefix] = []
     var addresses: [AnnouncedAddress] = []
     /// All of its addresses have been told.
     var isWhole = false
@@ -90,7 +101,8 @@ package struct HostConnection: ~Copyable {
   private var poller: Poller
   private var timer: Timer
   private var race: HappyEyeballs
-  private let order: Order
+  private let path: [UInt8]
+  private var order: Order
   /// To be posted as soon as the socket takes it.
   private var queue = Queue<(MIFRequest, Purpose?)>()
   private var awaitsRoom = false
@@ -99,6 +111,8 @@ package struct HostConnection: ~Copyable {
   private var known: [Known] = []
   private var socket: Descriptor?
   private var ended: Progress?
+  /// Why there is no agent to be asked any more, where that is why it failed.
+  package private(set) var agentFailure: MIFFailure?
 
   /// Connects to the agent's `mif.sock` and begins.
   package init(path: [UInt8], _ order: Order) throws(SystemFailure) {
@@ -115,12 +129,40 @@ package struct HostConnection: ~Copyable {
     self.session = session
     self.poller = poller
     self.timer = timer
+    self.path = path
     self.order = order
-    let now = Clock.bootTime()
-    let deadline = order.timeout.map { now.addingReportingOverflow($0) }.map { $0.overflow ? .max : $0.partialValue }
-    race = HappyEyeballs(
-      target, port: order.port, transport: order.transport, order.settings, deadline: deadline ?? .max, at: now)
+    race = HappyEyeballs(target, order, after: 0, at: Clock.bootTime())
     ask(.announceInterfaces, .interfaces)
+    _ = step()
+  }
+
+  /// Begins another connection, once the one before has ended. What is known of the agent's networks needs not be asked
+  /// for again, if that one was `isKept` and over the same networks; else, or where attempts were left under way, it
+  /// begins as the first one did.
+  package mutating func connect(_ order: Order) throws(SystemFailure) {
+    guard let target = HappyEyeballs.Target(order.host) else {
+      throw SystemFailure("connect to", order.host, .invalidArgument)
+    }
+    guard ended != nil else { throw SystemFailure("connect to", order.host, Errno(rawValue: EBUSY)) }
+    guard session.isConnected, order.pvd == self.order.pvd, order.interface == self.order.interface else {
+      self = try HostConnection(path: path, order)
+      return
+    }
+    self.order = order
+    socket = nil
+    ended = nil
+    agentFailure = nil
+    // What belonged to the race before, and its answers, are nothing to this one.
+    outstanding.removeAll { !$0.purpose.isAboutNetworks }
+    let now = Clock.bootTime()
+    race = HappyEyeballs(target, order, after: race.lastTransaction, at: now)
+    for place in known.indices where known[place].isCurrent {
+      let pvd = known[place].identifier
+      race.add(known[place].domain, at: now)
+      race.prefer(known[place].preference, pvd: pvd, at: now)
+      if !known[place].translators.isEmpty { race.setTranslators(known[place].translators, pvd: pvd, at: now) }
+      tellSources(place, at: now)
+    }
     _ = step()
   }
 
@@ -151,7 +193,7 @@ package struct HostConnection: ~Copyable {
         guard let next = try session.next() else { break }
         message = next
       } catch {
-        return finish(.failed(error.errno))
+        return lose(error)
       }
       hear(message)
       if case .won(let winner) = race.outcome { return finish(.connected(winner)) }
@@ -161,7 +203,7 @@ package struct HostConnection: ~Copyable {
     do throws(MIFFailure) {
       try post()
     } catch {
-      return finish(.failed(error.errno))
+      return lose(error)
     }
     if case .lost(let error) = race.outcome { return finish(.failed(Errno(rawValue: Int32(error)))) }
     do throws(Errno) {
@@ -188,10 +230,24 @@ package struct HostConnection: ~Copyable {
     _ = finish(.failed(Errno(rawValue: ECANCELED)))
   }
 
+  private mutating func lose(_ failure: MIFFailure) -> Progress {
+    agentFailure = failure
+    return finish(.failed(failure.errno))
+  }
+
   private mutating func finish(_ progress: Progress) -> Progress {
     ended = progress
-    queue = Queue()
-    session.end()
+    if order.isKept, race.running == 0, agentFailure == nil {
+      // Translations that nobody waits for any more are ended.
+      do throws(MIFFailure) {
+        try post()
+      } catch {
+        session.end()
+      }
+    } else {
+      queue = Queue()
+      session.end()
+    }
     // What has ended is told as often as it is asked for.
     _ = try? timer.arm(at: 1)
     return progress
@@ -238,12 +294,7 @@ package struct HostConnection: ~Copyable {
       end(outstanding.remove(at: place).purpose, at: now)
     case .configurationData(let pvd, _, let items):
       if let place { outstanding.remove(at: place) }
-      var translators: [IPPrefix] = []
-      for item in items {
-        if case .router(_, let preference) = item.value { race.prefer(Int16(preference), pvd: pvd, at: now) }
-        if item.identifier == .pref64, case .prefix(let prefix, _) = item.value { translators.append(prefix) }
-      }
-      if !translators.isEmpty { race.setTranslators(translators, pvd: pvd, at: now) }
+      learn(items, pvd: pvd, at: now)
     case .noConfigurationData:
       if let place { outstanding.remove(at: place) }
     case .nameTranslation(let transaction, let found):
@@ -289,18 +340,33 @@ package struct HostConnection: ~Copyable {
     }
   }
 
+  private mutating func learn(_ items: [ConfigurationItem], pvd: UInt32, at now: UInt64) {
+    guard let place = known.firstIndex(where: { $0.identifier == pvd }) else { return }
+    for item in items {
+      if case .router(_, let preference) = item.value {
+        known[place].preference = Int16(preference)
+        race.prefer(Int16(preference), pvd: pvd, at: now)
+      }
+      if item.identifier == .pref64, case .prefix(let prefix, _) = item.value {
+        known[place].translators.append(prefix)
+      }
+    }
+    if !known[place].translators.isEmpty { race.setTranslators(known[place].translators, pvd: pvd, at: now) }
+  }
+
   private mutating func meet(_ pvd: PvDDescription, on interface: UInt32, at now: UInt64) {
     guard order.pvd == 0 || order.pvd == pvd.identifier else { return }
     let domain = HappyEyeballs.Domain(pvd, interface: interface)
     if let place = known.firstIndex(where: { $0.identifier == pvd.identifier }) {
       let isToBeAsked = !known[place].isCurrent
       known[place].isCurrent = true
+      known[place].domain = domain
       race.add(domain, at: now)
       if isToBeAsked { ask(.announceAddresses(pvd: pvd.identifier), .addresses(pvd: pvd.identifier)) }
       return
     }
     guard known.count < HappyEyeballs.maximumDomains else { return }
-    known.append(Known(identifier: pvd.identifier))
+    known.append(Known(domain: domain))
     // Before the translation: when its answers come, everything else about the domain is known.
     ask(.announceAddresses(pvd: pvd.identifier), .addresses(pvd: pvd.identifier))
     ask(
@@ -377,6 +443,15 @@ package struct HostConnection: ~Copyable {
       known[place].isWhole = false
     }
     ask(.announceInterfaces, .interfaces)
+  }
+}
+
+extension HappyEyeballs {
+  fileprivate init(_ target: Target, _ order: HostConnection.Order, after transaction: UInt32, at now: UInt64) {
+    let deadline = order.timeout.map { now.addingReportingOverflow($0) }.map { $0.overflow ? .max : $0.partialValue }
+    self.init(
+      target, port: order.port, transport: order.transport, order.settings, deadline: deadline ?? .max,
+      after: transaction, at: now)
   }
 }
 

@@ -185,7 +185,10 @@ extension Subscribers {
     case .address(let pvd, let address):
       tell(.address(pvd: pvd, AnnouncedAddress(address))) { $0.addressesOf.contains(pvd) }
     case .addressGone(let pvd, let prefix):
-      if let interface = state.domain(pvd)?.interface {
+      // Two routers may advertise one prefix: the address is the other PvD's still.
+      if let interface = state.domain(pvd)?.interface,
+        state.domains(of: interface)?.contains(where: { $0.holds(prefix.address) }) == false
+      {
         connector.withdraw(prefix.address, interface: interface)
         deliverConnections()
       }
@@ -243,6 +246,10 @@ extension InterfaceDescription {
     if link.isPointToPoint { flags.insert(.pointToPoint) }
     self.init(identifier: link.index, name: link.name, flags: flags)
   }
+}
+
+extension ProvisioningDomain {
+  fileprivate func holds(_ address: IPAddress) -> Bool { addresses.contains { $0.address.prefix.address == address } }
 }
 
 extension PvDDescription {

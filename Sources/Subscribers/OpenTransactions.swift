@@ -26,6 +26,8 @@ struct OpenTransactions {
   private var entries: [UInt64: OpenTransaction] = [:]
   private var lastKey: UInt64 = 0
 
+  var count: Int { entries.count }
+
   subscript(key: UInt64) -> OpenTransaction? { entries[key] }
 
   mutating func markIncomplete(_ key: UInt64) { entries[key]?.isIncomplete = true }

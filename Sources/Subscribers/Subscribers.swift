@@ -130,6 +130,7 @@ package struct Subscribers: ~Copyable {
 
   package func forEachCounter(_ body: (StaticString, UInt64) -> Void) {
     body("subscribers.connected", UInt64(subscribers.count))
+    body("mif.under-way", UInt64(transactions.count))
     for counter in SubscriberCounter.allCases { body(counter.name, counts[counter.rawValue]) }
     for refusal in MessageRefusal.allCases { body(refusal.name, refusals[Int(refusal.rawValue)]) }
     resolver.forEachCounter(body)

@@ -114,4 +114,7 @@ package struct DHCPv4Message: ~Escapable {
 
   /// Whether such an option is there, be it malformed.
   package func contains(_ code: UInt8) -> Bool { index.contains(code) }
+
+  /// The options that no getter reads, each whole, in the order in which they first occur.
+  package var unreadOptions: [(code: UInt8, content: [UInt8])] { index.unread(in: message) }
 }

@@ -49,6 +49,31 @@ struct DHCPv4OptionIndex {
     return OptionBytes(pieces, first..<first + UInt8(place >> 8), in: message)
   }
 
+  /// The options without a slot, each gathered from all of its places, in the order in which they first occur.
+  func unread(in message: RawSpan) -> [(code: UInt8, content: [UInt8])] {
+    var found: [(code: UInt8, content: [UInt8])] = []
+    let overload = contains(DHCPv4Option.overload) ? lastOverload(message) : 0
+    let fields = [
+      (Field.options, message.byteCount, true), (Field.file, Field.cookie, overload & 1 != 0),
+      (Field.serverName, Field.file, overload & 2 != 0),
+    ]
+    for (offset, end, isRead) in fields where isRead {
+      var cursor = DHCPv4OptionCursor(message, from: offset, to: end)
+      while let option = try? cursor.next() {
+        if DHCPv4OptionIndex.slot(option.code) > 0 { continue }
+        let content = message.slice(option.offset, option.length)
+        if let known = found.firstIndex(where: { $0.code == option.code }) {
+          content.append(to: &found[known].content)
+        } else {
+          var bytes: [UInt8] = []
+          content.append(to: &bytes)
+          found.append((option.code, bytes))
+        }
+      }
+    }
+    return found
+  }
+
   @inline(__always)
   func contains(_ code: UInt8) -> Bool {
     let slot = DHCPv4OptionIndex.slot(code)

@@ -20,6 +20,9 @@ package struct EncryptedDNS: ~Escapable {
   package let addresses: IPv6AddressList?
   /// SvcParams (RFC 9460, 2.2), unread; empty in ADN-only mode.
   package let parameters: RawSpan
+  /// The whole option behind its code and length, padding included. In a Router Advertisement's the lifetime stands
+  /// in its bytes 2 to 5.
+  package let content: RawSpan
 
   @_lifetime(copy option)
   init(routerAdvertisementOption option: RawSpan) throws(Refusal) {
@@ -34,6 +37,7 @@ package struct EncryptedDNS: ~Escapable {
     } else {
       parameters = fields.remaining
     }
+    content = option.slice(from: Field.advertisedPriority)
     priority = option.u16(Field.advertisedPriority)
     lifetime = option.u32(Field.advertisedLifetime)
   }
@@ -45,6 +49,7 @@ package struct EncryptedDNS: ~Escapable {
     name = try EncryptedDNS.name(&fields)
     addresses = try EncryptedDNS.addresses(&fields)
     parameters = fields.remaining
+    content = value
     priority = value.u16(Field.priority)
     lifetime = nil
   }

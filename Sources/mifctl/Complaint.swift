@@ -27,7 +27,7 @@ extension Complaint {
     case .malformed: ": mifctl and mifd are of different versions"
     case .unusablePath: ": give a shorter --runtime-dir"
     case .refused(_, let refusal): refusal.isMisunderstanding ? ": mifctl and mifd are of different versions" : ""
-    case .cancelled, .tooMany, .system: ""
+    case .cancelled, .tooMany, .system, .unusableName, .notConnected, .notTranslated: ""
     }
   }
 

@@ -28,7 +28,7 @@ struct InterfaceCommand: ParsableCommand {
       help: ArgumentHelp(
         "How long programs have to move elsewhere: a number and ms, s or m. Else the agent's configuration says.",
         valueName: "time"),
-      transform: InterfaceCommand.duration)
+      transform: Arguments.duration)
     var grace: Duration?
 
     func run() throws {
@@ -49,18 +49,5 @@ struct InterfaceCommand: ParsableCommand {
     private var missing: Complaint {
       Complaint(lines: ["there is no interface \(Text.printable(name)): mifctl interfaces shows those that there are"])
     }
-  }
-
-  /// "500ms", "2s", "1m", at most an hour.
-  static func duration(_ text: String) throws -> Duration {
-    let units: [(String, Int)] = [("ms", 1), ("s", 1000), ("m", 60_000)]
-    for (unit, milliseconds) in units where text.hasSuffix(unit) {
-      let digits = text.dropLast(unit.count)
-      guard digits.allSatisfy({ $0.isASCII && $0.isNumber }), let number = Int(digits),
-        number <= 3_600_000 / milliseconds
-      else { break }
-      return .milliseconds(number * milliseconds)
-    }
-    throw ValidationError("'\(text)' is not a time: a whole number and ms, s or m, at most an hour, as in 2s")
   }
 }

@@ -148,7 +148,7 @@ struct Stats: ParsableCommand {
 }
 
 /// nil where the agent says that what was asked about is not there any more.
-private func ifPresent<Value>(_ body: () throws(ClientError) -> Value) throws(ClientError) -> Value? {
+func ifPresent<Value>(_ body: () throws(ClientError) -> Value) throws(ClientError) -> Value? {
   do {
     return try body()
   } catch {

@@ -10,7 +10,10 @@ struct Mifctl: ParsableCommand {
       Speaks the agent's sockets like any other client (docs/protocol.md). Exits with 0, with 1 if something went \
       wrong and with 2 if it was called wrongly.
       """,
-    subcommands: [Interfaces.self, InterfaceCommand.self, PvDs.self, TriggerCommand.self, Monitor.self, Stats.self])
+    subcommands: [
+      Interfaces.self, InterfaceCommand.self, PvDs.self, Resolve.self, Connect.self, TriggerCommand.self, Monitor.self,
+      Stats.self,
+    ])
 
   @OptionGroup var options: Options
 

@@ -75,21 +75,39 @@ enum Objects {
   private static func origin(_ origin: TriggerOrigin) -> JSON {
     .present([
       ("source", .string(origin.source.rawValue)),
-      (
-        "icmp",
-        origin.icmp.map { icmp in
-          .object([
-            ("version", .number(icmp.isIPv6 ? 6 : 4)), ("type", .number(UInt64(icmp.type))),
-            ("code", .number(UInt64(icmp.code))), ("text", .string(icmp.description)),
-          ])
-        } ?? .null
-      ),
+      ("icmp", origin.icmp.map { icmp($0) } ?? .null),
       ("interface", origin.interfaceName.isEmpty ? .null : .string(origin.interfaceName)),
       ("ifindex", origin.interface == 0 ? .null : .number(UInt64(origin.interface))),
       ("pvd", origin.domain == 0 ? .null : .number(UInt64(origin.domain))),
       ("count", .number(UInt64(origin.count))), ("flags", .strings(origin.addressState.names)),
       ("reason", origin.removal.map { .string($0.rawValue) } ?? .null),
       ("timestamp", .number(origin.timestamp)),
+    ])
+  }
+
+  private static func icmp(_ error: ICMPError) -> JSON {
+    .object([
+      ("version", .number(error.isIPv6 ? 6 : 4)), ("type", .number(UInt64(error.type))),
+      ("code", .number(UInt64(error.code))), ("text", .string(error.description)),
+    ])
+  }
+
+  static func failure(_ failure: NetworkFailure) -> JSON {
+    let origin: [(String, JSON)] =
+      switch failure.origin {
+      case .host: [("from", .string("host"))]
+      case .icmp(let error): [("from", .string("icmp")), ("icmp", icmp(error))]
+      case .resolver(let rcode): [("from", .string("resolver")), ("rcode", .number(UInt64(rcode)))]
+      case .timeOut: [("from", .string("timeout"))]
+      case .peer: [("from", .string("peer"))]
+      }
+    return .object(
+      [("errno", .number(UInt64(failure.errno)))] + origin + [("text", .string(failure.description))])
+  }
+
+  static func failure(_ refusal: Refusal, _ text: String) -> JSON {
+    .object([
+      ("errno", .number(UInt64(refusal.errno))), ("from", .string("host")), ("text", .string(text)),
     ])
   }
 }

@@ -6,27 +6,32 @@ struct OutputClosed: Error {}
 /// Standard output can't be written to.
 struct OutputFailed: Error, CustomStringConvertible {
   let number: Int32
-  var description: String {
-    guard let text = unsafe strerror(number) else { return "standard output: error \(number)" }
-    return unsafe "standard output: " + String(cString: text)
-  }
+  var description: String { "standard output: \(System.message(of: number))" }
 }
 
-/// The only file of the command line that calls the C library.
+/// What the command line calls of the C library, here and in RelaySystem.swift.
 enum System {
   /// Writes a whole line at once, so that whoever reads the other end has it now.
   static func write(line: String) throws {
     var bytes = Array((line + "\n").utf8)
-    while !bytes.isEmpty {
-      let count = unsafe bytes.withUnsafeBytes { unsafe CLinux.write(1, $0.baseAddress, $0.count) }
-      if count > 0 {
-        bytes.removeFirst(count)
-      } else if clinux_errno() == EPIPE {
-        throw OutputClosed()
-      } else if clinux_errno() != EINTR {
-        throw OutputFailed(number: clinux_errno())
-      }
+    while !bytes.isEmpty { bytes.removeFirst(try write(bytes[...])) }
+  }
+
+  /// Writes what standard output takes, and gives how much that is.
+  static func write(_ bytes: ArraySlice<UInt8>) throws -> Int {
+    let count = unsafe bytes.withUnsafeBytes { unsafe CLinux.write(1, $0.baseAddress, $0.count) }
+    if count >= 0 { return count }
+    switch clinux_errno() {
+    case EPIPE: throw OutputClosed()
+    case EINTR: return 0
+    case let number: throw OutputFailed(number: number)
     }
+  }
+
+  /// strerror(3).
+  static func message(of number: Int32) -> String {
+    guard let text = unsafe strerror(number) else { return "error \(number)" }
+    return unsafe String(cString: text)
   }
 
   /// Writes a line to standard error.

@@ -31,6 +31,9 @@ enum Text {
     return interface.hasCarrier ? "UP" : "NO-CARRIER"
   }
 
+  /// "wan0-dhcpv4-192.0.2.1 (id 2)".
+  static func label(of domain: ProvisioningDomain) -> String { "\(printable(domain.name)) (id \(domain.identifier))" }
+
   /// An address with its interface by name.
   static func address(_ address: IPAddress, on interface: String) -> String {
     address.description(zone: printable(interface))
@@ -102,6 +105,9 @@ enum Text {
       return Text.prefix(prefix, on: isOwn ? trigger.origin!.interfaceName : String(prefix.address.scope))
     }
   }
+
+  /// "wan0-dhcpv4-192.0.2.1: 198.51.100.7:80: Connection refused".
+  static func attempt(_ attempt: ConnectionAttempt) -> String { printable(attempt.description) }
 
   /// Where the knowledge comes from: "kernel", "ICMP host unreachable".
   static func source(of origin: TriggerOrigin) -> String {

@@ -11,7 +11,7 @@ enum TriggerArguments {
 
   static func identifier(_ word: String) throws -> UInt32 {
     let digits = word.hasPrefix("#") ? word.dropFirst() : word[...]
-    if let number = number(digits), number > 0 { return number }
+    if let number = Arguments.number(digits), number > 0 { return number }
     throw ValidationError("expected a trigger's number, as mifctl trigger list shows it.")
   }
 
@@ -21,11 +21,6 @@ enum TriggerArguments {
       throw ValidationError("a link-local address needs its interface, as in \(result.prefix.address)%eth0.")
     }
     return result
-  }
-
-  /// Only digits, no sign.
-  static func number(_ word: Substring) -> UInt32? {
-    word.utf8.allSatisfy { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 } ? UInt32(word) : nil
   }
 }
 
@@ -69,11 +64,14 @@ struct InterfaceNames {
   let directory: String
   private var known: [Interface]?
 
-  init(directory: String) { self.directory = directory }
+  init(directory: String, _ interfaces: [Interface]? = nil) {
+    self.directory = directory
+    known = interfaces
+  }
 
   /// The index of an interface given by name or index.
   mutating func index(of word: String) throws -> UInt32 {
-    if let index = TriggerArguments.number(word[...]), index > 0 { return index }
+    if let index = Arguments.number(word[...]), index > 0 { return index }
     let interfaces = try known ?? MIFConnection(runtimeDirectory: directory).interfaces()
     known = interfaces
     if let found = interfaces.first(where: { $0.name == word }) { return found.index }
@@ -109,7 +107,7 @@ struct FilterOptions: ParsableArguments {
 
   func validate() throws {
     guard Set(kinds).count <= 64 else { throw ValidationError("--type may name at most 64 types.") }
-    if let interface, interface.isEmpty || TriggerArguments.number(interface[...]) == 0 {
+    if let interface, interface.isEmpty || Arguments.number(interface[...]) == 0 {
       throw ValidationError("--interface '\(interface)': expected an interface's name or index.")
     }
   }

@@ -1,6 +1,7 @@
 import Agent
 import Platform
 import Provisioning
+import Resolving
 import Subscribers
 import Testing
 
@@ -76,6 +77,7 @@ import Testing
         && $0.subscribers.connectivity.hooks == [.connectHook, .idleHook, .breakHook]
     },
     Taken("hook-timeout = 3600") { $0.hooks.timeout == 3_600_000_000_000 },
+    Taken("name-cache = 0") { $0.subscribers.resolver.cachedAnswers == 0 },
     Taken("grace-time = 0") { $0.subscribers.connectivity.graceTime == 0 },
     Taken("grace-time = 3600000") { $0.subscribers.connectivity.graceTime == 3_600_000_000_000 },
     Taken("# nothing of it") {

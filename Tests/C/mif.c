@@ -650,7 +650,8 @@ static void check_connecting(void)
   struct mif_route route;
   struct mif_attempt attempt;
 
-  for (int round = 0; round < 3; round++) {
+  for (int round = 0; round < 4; round++) {
+    if (round == 3) options.flags |= MIF_CONNECT_KEEP;
     struct mif_connector *connector = mif_connect_start("host.example.com", 80, &options, SOON);
     CHECK(connector != NULL && fcntl(mif_connect_fd(connector), F_GETFD) == FD_CLOEXEC);
     int agent = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
@@ -667,6 +668,17 @@ static void check_connecting(void)
       CHECK(route.ifindex == 3 && route.pvd.id == 5 && strcmp(route.pvd.name, "home") == 0);
       CHECK(to->sin_family == AF_INET && to->sin_addr.s_addr == htonl(0xC0000201) && to->sin_port == htons(80));
       close(fd);
+    } else if (round == 3) { /* used again, and no agent asked to accept */
+      REFUSED(mif_connect_next(connector, "host.example.com", 80, &options, SOON), EBUSY);
+      for (int turn = 0; turn < 3; turn++) {
+        CHECK(run(connector, agent, 0, pair[1]) == 1);
+        int fd = mif_connect_take(connector, &route);
+        CHECK(fd >= 0 && route.pvd.id == 5 && close(fd) == 0);
+        REFUSED(mif_connect_take(connector, NULL), ENOENT);
+        REFUSED(mif_connect_next(connector, "", 80, &options, SOON), EINVAL);
+        CHECK(mif_connect_next(connector, "host.example.com", 80, &options, SOON) == 0);
+      }
+      mif_connect_cancel(connector);
     } else {
       REFUSED(run(connector, agent, ECONNREFUSED, -1), ECONNREFUSED);
       CHECK(mif_connect_attempt(connector, 0, &attempt) == 1 && attempt.failure.error == ECONNREFUSED);

@@ -1,4 +1,5 @@
-"""The MIF API of libmif and its examples: from "which networks do I have" to a connected socket, in C.
+"""The MIF API of libmif and its examples: from "which networks do I have" to a connected socket, in C, to an
+address and to a host by its name.
 
 MIFD_CLIENTS names the directory that tools/build-clients fills."""
 
@@ -6,15 +7,20 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from test_c_interface import C, CLANG, GCC, ROOT, SANITIZE, SHARED_PATH, VALGRIND, build, run
 
+from labkit import dns
 from labkit.agent import Agent
+from labkit.dns import Answer, Server, reply, zone
 from labkit.processes import Child, wait_until
-from labkit.topology import DNS4, PEER4, PEER6, Lab, Uplink
+from labkit.site import advertised
+from labkit.story import MifEar
+from labkit.topology import PEER4, PEER6, Lab, Uplink
 
 pytestmark = pytest.mark.skipif(
     "MIFD_CLIENTS" not in os.environ, reason="MIFD_CLIENTS is not set: what tools/build-clients prints"
@@ -190,3 +196,131 @@ def test_no_network(lab: Lab, agent: Agent, connect: Path) -> None:
     assert done.status == 1
     assert "cannot connect" in done.said
     assert done.seconds < 1
+
+
+# By name
+
+NAME = "host.example"
+
+
+def service(uplink: Uplink) -> str:
+    """The address of a network's own server."""
+    return f"{uplink.prefix6}80"
+
+
+@pytest.fixture
+def networks(lab: Lab, up0: Uplink, up1: Uplink, mif: MifEar) -> Iterator[Callable[[Answer, Answer], list[Server]]]:
+    """Behind each uplink a DNS server, which the story's answers make, and a server that greets."""
+    with ExitStack() as stack:
+
+        def start(*answers: Answer) -> list[Server]:
+            servers = []
+            for uplink, answer in zip((up0, up1), answers, strict=True):
+                router = lab.router(uplink)
+                router.ip(f"addr add {service(uplink)}/64 dev host0")
+                lab.spawn(router, f"server-{uplink.router}", "python3", "-c", SERVER).says("listening")
+                servers.append(stack.enter_context(Server(router, uplink.router6, answer)))
+                advertised(lab, mif, uplink, [uplink.router6])
+            return servers
+
+        yield start
+
+
+def own(uplink: Uplink) -> Answer:
+    """An honest DNS server of this network."""
+    return zone({NAME: [service(uplink)]})
+
+
+Networks = Callable[[Answer, Answer], list[Server]]
+
+
+def won(done: Connection, uplink: Uplink) -> None:
+    """The connection is to this network's server, from the host's address there, and its domain is told."""
+    assert done.status == 0, done.said
+    assert done.came == f"{GREETING}{uplink.slaac}\n"
+    assert re.fullmatch(rf"connected to {service(uplink)} in {uplink.interface}/ra/\S+\n", done.said), done.said
+
+
+def test_connect_by_name(lab: Lab, up0: Uplink, up1: Uplink, agent: Agent, connect: Path, networks: Networks) -> None:
+    """Two networks whose DNS servers differ: whichever wins, it is with the address of its own DNS server."""
+    servers = networks(own(up0), own(up1))
+    done = Connection(lab, connect, agent, NAME)
+    won(done, up0 if up0.interface in done.said else up1)
+    for server, uplink in zip(servers, (up0, up1), strict=True):
+        assert {query.source for query in server.queries} <= {uplink.slaac}
+
+
+@pytest.mark.parametrize("good", [0, 1])
+def test_connect_where_the_name_is_known(
+    good: int, lab: Lab, up0: Uplink, up1: Uplink, agent: Agent, connect: Path, networks: Networks
+) -> None:
+    """One of the networks has it, whichever of the two; the other says that there is no such name."""
+    uplinks = [up0, up1]
+    answers = [zone({}), zone({})]
+    answers[good] = own(uplinks[good])
+    networks(*answers)
+    won(Connection(lab, connect, agent, NAME), uplinks[good])
+
+
+def dead_end(_: Server, query: dns.Query) -> list[bytes]:
+    """A lie: an address where nobody listens."""
+    return [reply(query, *[dns.address(NAME, PEER6)] * (query.kind == dns.AAAA))]
+
+
+def black_hole(_: Server, query: dns.Query) -> list[bytes]:
+    """A lie: an address behind the router that nothing ever comes back from."""
+    return [reply(query, *[dns.address(NAME, "2001:db8:9::dead:beef")] * (query.kind == dns.AAAA))]
+
+
+def forged(_: Server, query: dns.Query) -> list[bytes]:
+    """Answers to questions that nobody asked."""
+    return [reply(query, dns.address(NAME, "2001:db8:1::1"), id=query.id ^ 1)]
+
+
+FIRST_SERVER = {
+    "hangs": dns.silent,
+    "lies: nobody listens there": dead_end,
+    "lies: a black hole": black_hole,
+    "lies: forged": forged,
+    "fails": dns.failing(dns.SERVFAIL),
+    "refuses": dns.failing(dns.REFUSED),
+    "truncates for ever": lambda _, query: [reply(query, truncated=True)],
+}
+
+
+@pytest.mark.parametrize("what", FIRST_SERVER)
+def test_connect_around_a_bad_dns_server(
+    what: str, lab: Lab, up0: Uplink, up1: Uplink, agent: Agent, connect: Path, networks: Networks
+) -> None:
+    """The first network's DNS server is of no use, in whatever way: the other network wins, and soon."""
+    networks(FIRST_SERVER[what], own(up1))
+    lab.r1.ip("route add blackhole 2001:db8:9::dead:beef/128")
+    done = Connection(lab, connect, agent, NAME)
+    won(done, up1)
+    assert done.seconds < 1.5
+
+
+def test_connect_around_an_unreachable_dns_server(
+    lab: Lab, up0: Uplink, up1: Uplink, mif: MifEar, agent: Agent, connect: Path, networks: Networks
+) -> None:
+    """The first network's DNS server is behind a router that has lost its way there."""
+    networks(own(up0), own(up1))
+    lab.cut(up0)
+    advertised(lab, mif, up0, ["2001:db8:dead::53"])
+    lab.r1.ip(f"addr del {up0.router6}/64 dev host0")
+    done = Connection(lab, connect, agent, NAME)
+    won(done, up1)
+    assert done.seconds < 1.5
+
+
+def test_connect_where_nobody_knows_the_name(
+    lab: Lab, up0: Uplink, up1: Uplink, agent: Agent, connect: Path, networks: Networks
+) -> None:
+    """What each network said is told."""
+    networks(zone({}), dns.failing(dns.SERVFAIL))
+    done = Connection(lab, connect, agent, NAME)
+    assert done.status == 1 and done.came == ""
+    assert done.said.startswith(f"mif-connect: cannot connect to {NAME}: "), done.said
+    for uplink in (up0, up1):
+        assert re.search(rf"^  {uplink.interface}/ra/\S+: no address: ", done.said, re.MULTILINE), done.said
+    assert done.seconds < 1.5

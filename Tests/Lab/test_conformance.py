@@ -1,4 +1,4 @@
-"""docs/conformance.md names tests: each of them exists."""
+"""The conformance tables in docs name tests: each of them exists."""
 
 import re
 from pathlib import Path
@@ -6,13 +6,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DOCUMENT = (ROOT / "docs/conformance.md").read_text()
-LAB = sorted(set(re.findall(r"(test_\w+\.py)::(test_\w+)", DOCUMENT)))
-SUITES = sorted(set(re.findall(r"(\w+Tests)/(\w+)", DOCUMENT)))
+TABLES = ("conformance.md", "conformance-mif.md")
+TEXT = {table: (ROOT / "docs" / table).read_text() for table in TABLES}
+ALL = "".join(TEXT.values())
+LAB = sorted(set(re.findall(r"(test_\w+\.py)::(test_\w+)", ALL)))
+SUITES = sorted(set(re.findall(r"(\w+Tests)/(\w+)", ALL)))
 
 
-def test_there_are_some() -> None:
-    assert len(LAB) > 50 and SUITES
+@pytest.mark.parametrize("table", TABLES)
+def test_there_are_some(table: str) -> None:
+    assert len(re.findall(r"test_\w+\.py::test_\w+", TEXT[table])) > 50 and re.search(r"\w+Tests/\w+", TEXT[table])
 
 
 @pytest.mark.parametrize("file,name", LAB)
@@ -25,3 +28,11 @@ def test_suite_exists(folder: str, suite: str) -> None:
     assert any(
         re.search(rf"struct {suite}\b", path.read_text()) for path in (ROOT / "Tests" / folder).glob("*.swift")
     )
+
+
+def test_every_message_has_its_row() -> None:
+    """3.2.7, and nothing left out of it: 32 messages, each with a test."""
+    row = r"^\| 3\.2\.7\.[\d.]+ \| [^|]+ \| (\d+) [A-Z_]+ \| ([^|]+) \|$"
+    rows = dict(re.findall(row, TEXT[TABLES[1]], re.MULTILINE))
+    assert sorted(map(int, rows)) == list(range(1, 33))
+    assert all(re.search(r"test_\w+\.py::test_\w+", tests) for tests in rows.values())

@@ -18,15 +18,15 @@ from labkit import advertise
 from labkit.advertise import RouterAdvertisement
 from labkit.agent import Agent
 from labkit.clients import mif_client, mif_client_of
-from labkit.frame import Message, Payload, SocketAddress
-from labkit.mif_client import Mif, MifClient, interface_payload, pvd_payload
+from labkit.frame import Message, Payload
+from labkit.mif_client import UDP, Mif, MifClient, interface_payload, pvd_payload
 from labkit.packets import checksum, pseudo_header
 from labkit.processes import wait_until
 from labkit.story import MifEar, eventually, tell
 from labkit.topology import PEER4, Lab, Uplink
 
 ANNA, BERT = 23_001, 23_002
-P_TRANSACTION, P_ENDPOINT, P_TIME = 7, 8, 11
+P_TIME = 11
 
 
 class Hooks:
@@ -98,14 +98,7 @@ def down(client: MifClient, index: int, milliseconds: int | None = None) -> Mess
 
 def connect(client: MifClient, pvd: int, identifier: int = 1) -> None:
     """A connected UDP socket: handed out without a word on the wire."""
-    endpoint = struct.pack("=BBH", 17, 1, 0) + SocketAddress(ip_address(PEER4), 4500).wire
-    answer = client.request(
-        Mif.CONNECT_TO_ADDRESS,
-        pvd_payload(pvd),
-        Payload(P_TRANSACTION, struct.pack("=I", identifier)),
-        Payload(P_ENDPOINT, endpoint),
-    )
-    assert answer.kind == Mif.CONNECTED, answer
+    client.connect(PEER4, 4500, pvd, transport=UDP, identifier=identifier).socket().close()
 
 
 def pvd_on(ear: MifEar, uplink: Uplink) -> int:

@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from labkit import daemons
+from labkit import daemons, dns
 from labkit.agent import Agent
 from labkit.mif_client import Mif
-from labkit.processes import wait_until
+from labkit.processes import Child, wait_until
+from labkit.site import advertised
 from labkit.story import MifEar, Tdb, tell
-from labkit.topology import DNS4, DNS6, PEER4, Lab, Uplink
+from labkit.topology import DNS4, DNS6, PEER4, PEER6, Lab, Uplink
 from labkit.trigger_client import Kind, Verb
 
 MIFCTL = os.environ.get("MIFCTL", "")
@@ -282,3 +283,100 @@ def test_interface_down(lab: Lab, up0: Uplink, agent: Agent, mif: MifEar) -> Non
     gone = mif.expect(kind=Mif.INTERFACE_GOING_AWAY, name="up1")
     down = mif.expect(kind=Mif.INTERFACE, name="up1", flags=0)
     assert 0.98 < (down.received - gone.received) / 1e9 < 1.6, "the configured time"
+
+
+# resolve, connect
+
+NAME = "host.example"
+SERVER = f"""
+import socket, threading
+server = socket.create_server(("{PEER6}", 8080), family=socket.AF_INET6)
+datagrams = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+datagrams.bind(("{PEER6}", 8080))
+def answer():
+    while True:
+        data, address = datagrams.recvfrom(65536)
+        datagrams.sendto(data.upper(), address)
+def serve(peer, address):
+    peer.sendall(address[0].encode() + b"\\n")
+    while data := peer.recv(65536):
+        peer.sendall(data.upper())
+    peer.sendall(b"bye\\n")
+    peer.close()
+threading.Thread(target=answer, daemon=True).start()
+print("listening", flush=True)
+while True:
+    threading.Thread(target=serve, args=server.accept(), daemon=True).start()
+"""
+
+
+@pytest.fixture
+def server(lab: Lab) -> Child:
+    """Behind both uplinks; it says whom it sees, then everything louder, and after that "bye"."""
+    child = lab.spawn(lab.peer, "server", "python3", "-c", SERVER)
+    child.says("listening")
+    return child
+
+
+def inside(lab: Lab, agent: Agent, *arguments: str, text: str = "") -> "subprocess.CompletedProcess[str]":
+    command = [MIFCTL, "--runtime-dir", str(agent.directory), *arguments]
+    done = lab.host.inside(
+        lambda: subprocess.run(command, capture_output=True, text=True, timeout=20, check=False, input=text)
+    )
+    for line in [*done.stdout.splitlines(), *done.stderr.splitlines()]:
+        tell(f"     {line}")
+    return done
+
+
+def test_resolve_and_connect(lab: Lab, up0: Uplink, up1: Uplink, agent: Agent, mif: MifEar, server: Child) -> None:
+    """Two networks, of which one knows the name: what each says of it, and a connection through the one that does; the
+    other one where it is asked for; around the first when that dies."""
+    done = inside(lab, agent, "resolve", NAME)
+    assert done.returncode == 1 and "there is no provisioning domain" in done.stderr
+    with (
+        dns.Server(lab.router(up0), up0.router6, dns.zone({NAME: [PEER6]}, ttl=77)),
+        dns.Server(lab.router(up1), up1.router6, dns.failing(dns.SERVFAIL)) as second,
+    ):
+        pvds = [advertised(lab, mif, uplink, [uplink.router6]) for uplink in (up0, up1)]
+        for uplink in (up0, up1):
+            lab.reaches(uplink, PEER6)
+
+        done = inside(lab, agent, "resolve", NAME)
+        assert done.returncode == 0 and done.stderr == ""
+        words = [line.split(maxsplit=1) for line in done.stdout.splitlines()]
+        of = {f"up{n}": [rest for name, rest in words if name.startswith(f"up{n}/")] for n in (0, 1)}
+        assert of["up0"][0] == f"{PEER6}  1m17s" and of["up0"][1].startswith("-- 1 address, after ")
+        [failed] = of["up1"]
+        assert failed.startswith("-- the DNS server answers SERVFAIL")
+
+        found = [json.loads(line) for line in inside(lab, agent, "resolve", NAME, "--json").stdout.splitlines()]
+        assert [(each["pvd"]["id"], each["address"], each["ttl"]) for each in found if "address" in each] == [
+            (pvds[0], PEER6, 77)
+        ]
+        assert {(each["pvd"]["id"], each["end"]) for each in found if "end" in each} == {
+            (pvds[0], "complete"),
+            (pvds[1], "failed"),
+        }
+        done = inside(lab, agent, "resolve", NAME, "--interface", "up1")
+        assert done.returncode == 1 and f"(id {pvds[1]}) has no address for host.example" in done.stderr
+
+        done = inside(lab, agent, "connect", NAME, "8080", "-v", text="some words\n")
+        assert (done.returncode, done.stdout) == (0, f"{up0.slaac}\nSOME WORDS\nbye\n")
+        assert f"mifctl: connected to [{PEER6}]:8080 from [{up0.slaac}]:" in done.stderr
+        assert f"(id {pvds[0]}) on up0\n" in done.stderr
+        done = inside(lab, agent, "connect", NAME, "8081")
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"mifctl: cannot connect to {NAME} port 8081: Connection refused\n")
+        assert f": [{PEER6}]:8081: Connection refused\n" in done.stderr and "SERVFAIL" in done.stderr
+
+        # The one that is chosen, by interface and by number.
+        for choice in (("--interface", "up1"), ("--pvd", str(pvds[1]))):
+            done = inside(lab, agent, "connect", PEER6, "8080", *choice, text="x")
+            assert (done.returncode, done.stdout.splitlines()[0]) == (0, up1.slaac)
+        done = inside(lab, agent, "connect", PEER6, "8080", "--udp", text="a datagram")
+        assert (done.returncode, done.stdout) == (0, "A DATAGRAM")
+
+        second.answer = dns.zone({NAME: [PEER6]})
+        lab.cut(up0)
+        done = inside(lab, agent, "connect", NAME, "8080", "-v", text="x")
+        assert (done.returncode, done.stdout.splitlines()[0]) == (0, up1.slaac)

@@ -8,15 +8,32 @@ import select
 import struct
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from labkit.agent import Agent
 from labkit.clients import client, client_of, mif_client
 from labkit.frame import Message, Payload, raw
-from labkit.mif_client import Element, Info, Mif, MifClient, element_payload, interface_payload, pvd_payload
+from labkit.mif_client import (
+    SOURCE,
+    UDP,
+    Element,
+    Failure,
+    From,
+    Info,
+    Mif,
+    MifClient,
+    element_payload,
+    endpoint_payload,
+    interface_payload,
+    name_payload,
+    pvd_payload,
+    transaction_payload,
+)  # fmt: skip
 from labkit.processes import wait_until
-from labkit.story import Tdb, eventually, tell
+from labkit.story import MifEar, Tdb, eventually, tell
+from labkit.topology import PEER4, Lab, Uplink
 from labkit.trigger_client import (
     ADDRESS,
     CAUSE,
@@ -271,16 +288,57 @@ def test_unprivileged_client(quiet: Agent) -> None:
         assert one.add(OWN).errno == errno.EPERM
 
 
+SEVEN = transaction_payload(7).wire
+
+
+def translation(name: Payload, pvd: int = 1) -> bytes:
+    return raw(20, pvd_payload(pvd).wire + name.wire + SEVEN)
+
+
+def connection(*ends: Payload, pvd: int = 0xFFFFFFF0, kind: int = 24) -> bytes:
+    return raw(kind, pvd_payload(pvd).wire + SEVEN + b"".join(end.wire for end in ends))
+
+
 MIF_BAD = {
     "version": (raw(1, version=3), errno.EPROTONOSUPPORT, 1, 77),
     "type 0": (raw(0), errno.EOPNOTSUPP, 0, 77),
     "type 200": (raw(200), errno.EOPNOTSUPP, 200, 77),
     "an announcement from a client": (raw(3, interface_payload(1).wire), errno.EOPNOTSUPP, 3, 77),
-    "TRANSLATE_NAME": (
-        raw(20, pvd_payload(1).wire + Payload(6, b"\1\0\0\0a").wire + Payload(7, b"\7\0\0\0").wire),
-        errno.EOPNOTSUPP, 20, 77,
+    "a result from a client": (raw(33, SEVEN), errno.EOPNOTSUPP, 33, 77),
+    "TRANSLATE_NAME without a name": (raw(20, pvd_payload(1).wire + SEVEN), errno.EINVAL, 20, 77),
+    "TRANSLATE_NAME without TRANSACTION": (
+        raw(20, pvd_payload(1).wire + name_payload("a.example").wire), errno.EINVAL, 20, 77,
     ),
-    "TRANSLATE_NAME without a name": (raw(20, pvd_payload(1).wire), errno.EINVAL, 20, 77),
+    "TRANSLATE_NAME without a PvD": (raw(20, SEVEN + name_payload("a.example").wire), errno.EINVAL, 20, 77),
+    "no such PvD, name": (translation(name_payload("a.example"), 0xFFFFFFF0), errno.ENOENT, 20, 77),
+    "no PvD selected, name": (translation(name_payload("a.example"), 0), errno.ENOENT, 20, 77),
+    "an empty name": (translation(name_payload("")), errno.EINVAL, 20, 77),
+    "a name of 256 bytes": (translation(name_payload("a" * 256)), errno.EINVAL, 20, 77),
+    "a name longer than it is": (translation(Payload(6, b"\x09\0\0\0aaaa")), errno.EINVAL, 20, 77),
+    "a name shorter than it is": (translation(Payload(6, b"\x02\0\0\0aa" + b"\0" * 10)), errno.EINVAL, 20, 77),
+    "two names": (raw(20, translation(name_payload("a"))[16:] + name_payload("b").wire), errno.EINVAL, 20, 77),
+    "STOP_TRANSLATING_NAME without TRANSACTION": (raw(21), errno.EINVAL, 21, 77),
+    "TRANSACTION too long": (raw(21, Payload(7, b"\7\0\0\0" + b"\0" * 8).wire), errno.EINVAL, 21, 77),
+    "CONNECT_TO_PVD without a PvD": (raw(23), errno.EINVAL, 23, 77),
+    "no such PvD, selection": (raw(23, pvd_payload(0xFFFFFFF0).wire), errno.ENOENT, 23, 77),
+    "no such PvD, connection": (connection(endpoint_payload("192.0.2.1", 80)), errno.ENOENT, 24, 77),
+    "no PvD selected, connection": (connection(endpoint_payload("192.0.2.1", 80), pvd=0), errno.ENOENT, 24, 77),
+    "no destination": (connection(), errno.EINVAL, 24, 77),
+    "a source for a destination": (connection(endpoint_payload("192.0.2.1", 80, SOURCE)), errno.EINVAL, 24, 77),
+    "two destinations": (connection(*[endpoint_payload("192.0.2.1", 80)] * 2), errno.EINVAL, 24, 77),
+    "a role of neither": (connection(endpoint_payload("192.0.2.1", 80, 3)), errno.EINVAL, 24, 77),
+    "a transport of neither": (connection(endpoint_payload("192.0.2.1", 80, transport=132)), errno.EINVAL, 24, 77),
+    "an endpoint of another family": (
+        connection(Payload(8, b"\6\1\0\0" + struct.pack("=H", 1) + b"\0" * 14)), errno.EAFNOSUPPORT, 24, 77,
+    ),
+    "an endpoint that is cut": (
+        connection(Payload(8, endpoint_payload("2001:db8::1", 80).body[:28])), errno.EINVAL, 24, 77,
+    ),
+    "no source": (connection(endpoint_payload("192.0.2.1", 80), kind=25), errno.EINVAL, 25, 77),
+    "two transports": (
+        connection(endpoint_payload("192.0.2.1", 80), endpoint_payload("192.0.2.9", 0, SOURCE, 17), kind=25),
+        errno.EINVAL, 25, 77,
+    ),
     "ten bytes": (raw(1)[:10], errno.EMSGSIZE, 1, 0),
     "len8": (raw(1, len8=3), errno.EMSGSIZE, 1, 77),
     "payload of length 0": (raw(5, b"\0" * 8), errno.EINVAL, 5, 77),
@@ -307,6 +365,32 @@ def test_mif_errors(what: str, quiet: Agent) -> None:
         assert one.interfaces
 
 
+def test_mif_identifiers(lab: Lab, up0: Uplink, up1: Uplink, mif: MifEar) -> None:
+    """What is wrong with a request for a PvD that is there: an identifier in use is an error, and what can't be
+    connected ends with its reason."""
+    for uplink in (up0, up1):
+        lab.configure_by_hand(uplink)
+        mif.expect(kind=Mif.ADDRESS, ip=uplink.host6)
+    client = mif.client
+    pvd = next(told.pvd for told in client.addresses.values() if told.ip == up0.host4)
+    # Nobody answers there: on the link, and never to be found.
+    waiting = client.begin_to_connect(f"{up0.prefix6}dead", 80, pvd, identifier=9)
+    assert client.connect(PEER4, 4500, pvd, identifier=9, transport=UDP).refused == errno.EEXIST
+    # A translation's identifiers are others.
+    assert client.finish(client.translate("192.0.2.1", pvd, identifier=9)).failure == Failure(0, From.NOTHING)
+
+    def failure(ip: str, **options: Any) -> tuple[int, From]:
+        errand = client.connect(ip, 80, pvd, **options)
+        assert errand.refused == 0 and errand.failure is not None, errand
+        return errand.failure.errno, errand.failure.origin
+
+    assert failure(PEER4, source=up0.host6) == (errno.EAFNOSUPPORT, From.LOCAL)
+    assert failure(PEER4, source="192.0.2.99") == (errno.EADDRNOTAVAIL, From.LOCAL)
+    assert failure(PEER4, source=up1.host4) == (errno.EADDRNOTAVAIL, From.LOCAL)
+    assert failure("fe80::1", scope=lab.host.index("up1")) == (errno.EINVAL, From.LOCAL)
+    assert not waiting.ended
+
+
 def test_mif_stop(quiet: Agent) -> None:
     """STOP_* is answered by its header, also where there was no subscription."""
     with mif_client(quiet) as one:
@@ -315,6 +399,7 @@ def test_mif_stop(quiet: Agent) -> None:
             Mif.STOP_ANNOUNCING_PVDS: (interface_payload(1),),
             Mif.STOP_ANNOUNCING_CONFIG_ELEMENTS: (pvd_payload(1),),
             Mif.STOP_ANNOUNCING_ADDRESSES: (pvd_payload(1),),
+            Mif.STOP_TRANSLATING_NAME: (transaction_payload(1),),
         }.items():
             answer = one.request(kind, *payloads)
             assert (answer.kind, answer.errno, answer.payloads) == (kind, 0, ())
@@ -415,9 +500,12 @@ def test_flood_of_mutated_mif_requests(quiet: Agent) -> None:
         raw(1), raw(2), raw(5, interface_payload(1).wire), raw(6, interface_payload(1).wire),
         raw(9, pvd_payload(1).wire), raw(13, pvd_payload(1).wire),
         raw(17, pvd_payload(1).wire + element_payload(Element.RA, Info.DNS_SERVERS).wire),
+        translation(name_payload("192.0.2.1")), raw(21, SEVEN), raw(23, pvd_payload(0).wire),
+        connection(endpoint_payload("192.0.2.1", 80)),
+        connection(endpoint_payload("2001:db8::1", 80), endpoint_payload("2001:db8::2", 0, SOURCE), kind=25),
     ]  # fmt: skip
     with mif_client(quiet) as one:
-        answered = flood(one, list(mutations(good, 5000, seed=1)), {3, 7, 10, 14, 37})
+        answered = flood(one, list(mutations(good, 5000, seed=1)), {3, 7, 10, 14, 22, 37})
         tell(f"errno → how often: { {errno.errorcode.get(n, n): c for n, c in sorted(answered.items())} }")
     with mif_client(quiet) as other:
         other.follow()

@@ -108,6 +108,38 @@ import Testing
     #expect(throws: ClientError.disconnected(path: agent.directory + "/mif.sock")) { try next() }
   }
 
+  @Test("everything is followed by a task, until it is cancelled or the agent ends", .timeLimit(.minutes(1)))
+  func events() async throws {
+    let agent = try FakeAgent()
+    defer { agent.remove() }
+    let (told, teller) = AsyncStream.makeStream(of: String.self)
+    func follow() -> Task<Void, any Error> {
+      Task {
+        for try await event in NetworkEvents(runtimeDirectory: agent.directory) {
+          teller.yield(ClientTests.describe(event))
+        }
+        teller.yield("end")
+      }
+    }
+    var lines = told.makeAsyncIterator()
+    let first = follow()
+    while let line = await lines.next(), line != "complete" {}
+    agent.mif.push(FakeAgent.news("no-pvd", 1))
+    #expect(await lines.next() == "gone wan0-dhcpv4-192.0.2.1")
+    first.cancel()
+    #expect(await lines.next() == "end")
+    try await first.value
+    #expect(try await until { agent.mif.left == 1 })
+
+    let second = follow()
+    while let line = await lines.next(), line != "complete" {}
+    agent.mif.stop()
+    await #expect(throws: ClientError.disconnected(path: agent.directory + "/mif.sock")) { try await second.value }
+    await #expect(throws: ClientError.noAgent(path: "/nonexistent/mif.sock")) {
+      for try await _ in NetworkEvents(runtimeDirectory: "/nonexistent") {}
+    }
+  }
+
   @Test("what goes away while it is asked about is no error")
   func race() throws {
     let agent = try FakeAgent(mif: { header, request in

@@ -14,12 +14,13 @@ final class FakeAgent: Sendable {
   init(
     directory: String = "/tmp/mif-tests-\(UUID().uuidString.prefix(8))",
     trigger: @escaping @Sendable (FrameHeader, [UInt8]) -> [[UInt8]] = FakeAgent.trigger,
-    mif: @escaping @Sendable (FrameHeader, [UInt8]) -> [[UInt8]] = FakeAgent.mif
+    mif: @escaping @Sendable (FrameHeader, [UInt8]) -> [[UInt8]] = FakeAgent.mif,
+    passing socket: @escaping @Sendable () -> Int32 = { -1 }
   ) throws {
     self.directory = directory
     try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
     self.trigger = FakeSocket(path: directory + "/trigger.sock", answer: trigger)
-    self.mif = FakeSocket(path: directory + "/mif.sock", answer: mif)
+    self.mif = FakeSocket(path: directory + "/mif.sock", answer: mif, passing: socket)
   }
 
   /// Ends both sockets and every connection; the directory stays for the next one.
@@ -98,7 +99,7 @@ final class FakeAgent: Sendable {
   }
 
   /// Tests/Vectors: names and whole messages.
-  private static let vectors: [String: [UInt8]] = {
+  static let vectors: [String: [UInt8]] = {
     let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .appending(path: "Vectors")
     var result: [String: [UInt8]] = [:]
@@ -127,10 +128,17 @@ final class FakeSocket: Sendable {
   /// nil once it was stopped.
   private let connections = Mutex<[Peer]?>([])
   private let answer: @Sendable (FrameHeader, [UInt8]) -> [[UInt8]]
+  /// What goes beside a CONNECTED, and is closed here then; -1 for nothing.
+  private let passing: @Sendable () -> Int32
+  private let ended = Mutex(0)
 
-  init(path: String, answer: @escaping @Sendable (FrameHeader, [UInt8]) -> [[UInt8]]) {
+  init(
+    path: String, answer: @escaping @Sendable (FrameHeader, [UInt8]) -> [[UInt8]],
+    passing: @escaping @Sendable () -> Int32 = { -1 }
+  ) {
     self.path = path
     self.answer = answer
+    self.passing = passing
     listener = socket(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue), 0)
     var address = sockaddr_un()
     let bytes = Array(path.utf8)
@@ -159,7 +167,7 @@ final class FakeSocket: Sendable {
     var buffer = [UInt8](repeating: 0, count: 65_536)
     while true {
       let count = unsafe recv(connection, &buffer, buffer.count, 0)
-      guard count > 0 else { return }
+      guard count > 0 else { return ended.withLock { $0 += 1 } }
       let request = Array(buffer.prefix(count))
       let header = unsafe FrameHeader(asMuchAsThereIs: request.span.bytes)
       for message in answer(header, request) { send(message, to: connection) }
@@ -168,6 +176,8 @@ final class FakeSocket: Sendable {
 
   /// How many have connected.
   var connected: Int { connections.withLock { $0?.count ?? 0 } }
+  /// How many have left again.
+  var left: Int { ended.withLock { $0 } }
 
   /// News to everybody.
   func push(_ message: [UInt8]) {
@@ -183,7 +193,9 @@ final class FakeSocket: Sendable {
         list![index].lastSequence += 1
         FakeAgent.put(list![index].lastSequence, at: 8, &message)
       }
-      _ = unsafe CLinux.send(connection, message, message.count, Int32(MSG_NOSIGNAL))
+      let passed = message[1] == MIFMessageType.connected.rawValue ? passing() : -1
+      _ = unsafe clinux_send_descriptor(connection, message, message.count, passed, 0)
+      if passed >= 0 { close(passed) }
     }
   }
 

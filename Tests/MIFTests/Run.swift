@@ -6,6 +6,7 @@ final class Run {
   private let process = Process()
   private let output = Pipe()
   private let errors = Pipe()
+  private let input = Pipe()
   private var unread: [UInt8] = []
 
   struct TookTooLong: Error {}
@@ -16,11 +17,13 @@ final class Run {
       .deletingLastPathComponent().appending(path: "mifctl")
     process.arguments = arguments
     if let environment { process.environment = environment }
+    process.standardInput = input
     process.standardOutput = output
     process.standardError = errors
     try process.run()
     try output.fileHandleForWriting.close()
     try errors.fileHandleForWriting.close()
+    try input.fileHandleForReading.close()
   }
 
   deinit { if process.isRunning { process.terminate() } }
@@ -40,6 +43,9 @@ final class Run {
       unread += bytes
     }
   }
+
+  func write(_ text: String) throws { try input.fileHandleForWriting.write(contentsOf: Data(text.utf8)) }
+  func closeInput() throws { try input.fileHandleForWriting.close() }
 
   func signal(_ number: Int32) { kill(process.processIdentifier, number) }
   func closeOutput() { try? output.fileHandleForReading.close() }

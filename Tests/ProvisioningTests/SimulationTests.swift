@@ -46,6 +46,7 @@ private struct Simulation {
     limits.routersPerInterface = 4
     limits.serversPerInterface = 1
     limits.itemsPerSource = 8
+    limits.unreadBytesPerSource = 64
     limits.parked = 6
     limits.clientTriggers = 10
     limits.unreachablePaths = 6
@@ -185,7 +186,7 @@ private struct Simulation {
   private static func options(_ random: inout Random) -> [[UInt8]] {
     (0..<random.below(5)).map { _ in
       let low = UInt64(random.below(8))
-      switch random.below(8) {
+      switch random.below(10) {
       case 0, 1, 2:
         return Build.pio(
           prefix(UInt64(random.below(4))), UInt8(random.isTrue(90) ? 64 : 0), flags: UInt8(random.below(4)) << 6,
@@ -193,6 +194,10 @@ private struct Simulation {
       case 3: return Build.rdnss([v6Address(low), v6Address(low + 1)], lifetime: lifetime(&random))
       case 4: return Build.dnssl(Build.name("n\(low).example"), lifetime: lifetime(&random))
       case 5: return Build.rio(prefix(low), 64, units: 2, preference: 0, lifetime: lifetime(&random))
+      case 7: return Build.option(UInt8(200 + random.below(3)), [UInt8](repeating: UInt8(low), count: 22))
+      case 8:
+        return Build.option(
+          144, [0, UInt8(low)] + Build.u32(lifetime(&random)) + Build.u16(6) + Build.name("a.b") + [0])
       case 6: return Build.option(37, Array("https://\(low)/".utf8))
       default: return Build.option(5, [0, 0] + Build.u32(UInt32(1200 + random.below(400))))
       }
@@ -227,6 +232,12 @@ private struct Simulation {
         valid: lifetime(&random)))
   }
 
+  private static func delegation(_ random: inout Random) -> [UInt8] {
+    let prefix = Build.iaPrefix(
+      prefix(UInt64(16 + random.below(3))), 56, preferred: 0, valid: lifetime(&random))
+    return Build.dhcpv6Option(25, Build.u32(1) + Build.u32(0) + Build.u32(0) + prefix)
+  }
+
   private static func request(_ random: inout Random) -> [UInt8] {
     let transaction = UInt32(random.below(4))
     if random.isTrue(50) {
@@ -239,7 +250,8 @@ private struct Simulation {
     let types: [UInt8] = [1, 3, 3, 3, 4, 5, 6, 8, 9, 11, 11]
     return Build.dhcpv6(
       types[random.below(types.count)],
-      Build.dhcpv6Option(1, Build.clientDUID) + Build.dhcpv6Option(2, duids[random.below(6)]) + association(&random),
+      Build.dhcpv6Option(1, Build.clientDUID) + Build.dhcpv6Option(2, duids[random.below(6)]) + association(&random)
+        + (random.isTrue(30) ? delegation(&random) : []),
       to: 547, transaction: transaction)
   }
 
@@ -252,6 +264,7 @@ private struct Simulation {
       if random.isTrue(90) { options += [51, 4] + Build.u32(lifetime(&random)) }
       options += [1, 4, 255, 255, 255, 0, 3, 4, 192, 0, 2, UInt8(1 + random.below(3))]
       if random.isTrue(50) { options += [6, 4, 192, 0, 2, UInt8(random.below(9))] }
+      if random.isTrue(20) { options += [43, 1, UInt8(random.below(3))] }
       return Build.udp4(
         Build.dhcpv4Message(
           options + [255], transaction: transaction,
@@ -262,6 +275,8 @@ private struct Simulation {
     options += Build.dhcpv6Option(2, duids[random.below(6)])
     if random.isTrue(70) { options += association(&random) }
     if random.isTrue(30) { options += association(&random) }
+    if random.isTrue(30) { options += delegation(&random) }
+    if random.isTrue(20) { options += Build.dhcpv6Option(59, [UInt8](repeating: 1, count: random.below(90))) }
     if random.isTrue(50) { options += Build.dhcpv6Option(23, Build.bytes(v6Address(UInt64(random.below(9))))) }
     if random.isTrue(30) { options += Build.dhcpv6Option(32, Build.u32(UInt32(random.below(2000)))) }
     if random.isTrue(5) { options += Build.dhcpv6Option(13, [0, 1]) }
@@ -314,6 +329,8 @@ private struct Simulation {
       for source in interface.sources {
         if !source.isAlive { return "a source that is dead" }
         if source.items.count > limits.itemsPerSource { return "too many items" }
+        let unread = source.items.reduce(0) { if case .bytes(let bytes) = $1.value { $0 + bytes.count } else { $0 } }
+        if unread > limits.unreadBytesPerSource { return "too much that is unread" }
         if source.nextExpiry.nanoseconds <= host.moment.instant.nanoseconds {
           return "a source that should have expired"
         }

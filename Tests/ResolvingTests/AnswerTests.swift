@@ -209,6 +209,26 @@ import Wire
     #expect(alone.servers[0].transports.filter { $0 == .tcp }.count <= 6)
   }
 
+  /// RFC 7766, 6.2.4: a server may end a connection while questions wait on it. More often than a server has its turn.
+  @Test func aServerThatEndsConnections() throws {
+    let bench = try Bench([
+      try FakeServer { question, transport in
+        var answer = DNSAnswer(question, [.address(question, v4: "192.0.2.1", v6: "2001:db8::1")])
+        if transport == .tcp {
+          return question.name.hasSuffix("9.example") ? [.answer(answer), .hangUp] : [.answer(answer)]
+        }
+        answer.flags |= 0x0200
+        answer.answers = []
+        return [.answer(answer)]
+      }
+    ])
+    for index in 0..<60 { bench.start("host\(index).example") }
+    try bench.run { bench.outcomes.values.allSatisfy { $0.verdict != nil } }
+    #expect(bench.outcomes.values.allSatisfy { $0.addresses.count == 2 && $0.verdict == .complete })
+    // Nobody began anew with UDP.
+    #expect(bench.counter("resolver.truncated") == 120 && bench.counter("resolver.servers.unreachable") == 0)
+  }
+
   @Test func truncatedOverTCPAsWell() throws {
     let bench = try Bench([
       try FakeServer { question, _ in

@@ -32,6 +32,7 @@ final class Bench {
     settings.port = servers.first?.port ?? 53
     settings.timeout = 150
     settings.hostsFile = Array("/nonexistent".utf8)
+    settings.cachedAnswers = 0
     change(&settings)
     poller = try Poller()
     resolver = try Resolver(tokenBase: Bench.tokenBase, settings: settings)

@@ -237,6 +237,54 @@ import Wire
     #expect(try run(lost, &network, socket: 0) == .failed(Errno(rawValue: EADDRNOTAVAIL)))
   }
 
+  @Test func `used again it asks for nothing that it knows`() throws {
+    var network = Self.twoUplinks
+    network.servers = ["2001:db8:80::1@1": 0]
+    let connection = try begin(order { $0.isKept = true })
+    #expect(throws: SystemFailure.self) {
+      try connection.connect(order())
+    }
+    for turn in 1...3 {
+      guard case .connected(let winner) = try run(connection, &network, socket: 0) else {
+        Issue.record("turn \(turn): \(connection.reports)")
+        return
+      }
+      #expect(winner.domain.pvd.identifier == 1 && connection.takeSocket() != nil)
+      // What was told meanwhile counts: it takes the other way.
+      if turn == 2 {
+        try agent.announce(.noAddress(pvd: 1, ScriptedNetwork.announced("2001:db8:1::10")))
+        try agent.announce(.noAddress(pvd: 1, ScriptedNetwork.announced("10.0.0.2")))
+        network.servers = ["203.0.113.2@2": 0]
+        break
+      }
+      let before = network.said.count
+      try connection.connect(order { $0.isKept = true })
+      _ = try run(connection, &network, socket: 0)
+      #expect(!network.said[before...].contains { $0.hasPrefix("Announce") || $0.hasPrefix("PD") })
+    }
+    try connection.connect(order())
+    guard case .connected(let winner) = try run(connection, &network, socket: 0) else {
+      Issue.record("\(connection.reports)")
+      return
+    }
+    #expect(winner.domain.pvd.identifier == 2)
+    #expect(agent.isLeft)
+  }
+
+  @Test func `used again over another network, or with an agent of later, it begins anew`() throws {
+    var network = Self.twoUplinks
+    network.servers = ["2001:db8:80::1@1": 0, "203.0.113.2@2": 0]
+    let connection = try begin(order { $0.isKept = true })
+    _ = try run(connection, &network, socket: 0)
+    try connection.connect(order { $0.pvd = 2 })
+    try agent.accept()
+    guard case .connected(let winner) = try run(connection, &network, socket: 0) else {
+      Issue.record("\(connection.reports)")
+      return
+    }
+    #expect(winner.domain.pvd.identifier == 2)
+  }
+
   @Test func `the verdict: refused, unknown, nowhere, too late, an agent of before`() throws {
     var refused = Self.twoUplinks
     refused.servers = ["2001:db8:80::1@1": 111, "203.0.113.2@2": 111, "203.0.113.1@1": 111]

@@ -240,6 +240,7 @@ final class Attempt {
   var reports: [HappyEyeballs.Report] { connection.reports }
   @discardableResult func step() -> HostConnection.Progress { connection.step() }
   @discardableResult func wait(milliseconds: Int32) throws -> Bool { try connection.wait(milliseconds: milliseconds) }
+  func connect(_ order: HostConnection.Order) throws { try connection.connect(order) }
   func cancel() { connection.cancel() }
   func takeSocket() -> Socket? { Socket(connection.takeSocket()) }
 }

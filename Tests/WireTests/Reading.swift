@@ -1,4 +1,3 @@
-import Testing
 import Wire
 
 extension [UInt8] {
@@ -128,7 +127,9 @@ struct Reader {
   }
 
   private mutating func read(_ resolver: EncryptedDNS) {
-    amount += Int(resolver.priority) + resolver.name.text.utf8.count + resolver.parameters.array.count
+    amount +=
+      Int(resolver.priority) + resolver.name.text.utf8.count + resolver.parameters.array.count
+      + resolver.content.array.count
     if let addresses = resolver.addresses { amount += addresses.array.count }
   }
 
@@ -160,6 +161,7 @@ struct Reader {
         if let addresses = resolver.addresses { amount += addresses.array.count }
       }
     }
+    for option in message.unreadOptions { amount += option.content.count }
     var faults = message.faults
     while let fault = faults.next() { refusals.append(fault.reason) }
   }

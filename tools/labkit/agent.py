@@ -10,7 +10,7 @@ from signal import SIGTERM
 
 from .connection import Connection
 from .mif_client import MifClient
-from .processes import LabError, wait_until
+from .processes import LabError, Mounts, wait_until
 from .topology import Lab
 from .trigger_client import TriggerClient
 
@@ -20,10 +20,19 @@ SOCKETS = (TriggerClient.name, MifClient.name)
 class Agent:
     """One run of the agent's binary in the host's namespace. Its sockets are reachable from anywhere."""
 
-    def __init__(self, lab: Lab, binary: Path, *arguments: str, name: str = "agent", ready: bool = True) -> None:
+    def __init__(
+        self,
+        lab: Lab,
+        binary: Path,
+        *arguments: str,
+        name: str = "agent",
+        ready: bool = True,
+        mounts: Mounts = Mounts(),
+    ) -> None:
         self.binary = binary
         self.directory = lab.directory(f"{name}-run")
-        self.child = lab.spawn(lab.host, name, str(binary), "--runtime-dir", str(self.directory), *arguments)
+        command = [str(binary), "--runtime-dir", str(self.directory), *arguments]
+        self.child = lab.spawn(lab.host, name, *command, mounts=mounts)
         if ready:
             self.wait_ready()
 
@@ -35,13 +44,20 @@ class Agent:
 
         wait_until(ready, f"the agent's sockets in {self.directory}")
 
+    @property
+    def family(self) -> list[int]:
+        """The agent's pid and those of whatever it forked."""
+        children = Path(f"/proc/{self.child.pid}/task/{self.child.pid}/children").read_text()
+        return [self.child.pid, *(int(pid) for pid in children.split())]
+
+    def descriptors(self) -> int:
+        """How many descriptors are open in the agent and in whatever it forked."""
+        return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self.family)
+
     def resident(self) -> int:
         """VmRSS of the agent and of whatever it forked, in bytes."""
-        family = [self.child.pid]
-        children = Path(f"/proc/{self.child.pid}/task/{self.child.pid}/children").read_text()
-        family += [int(pid) for pid in children.split()]
         total = 0
-        for pid in family:
+        for pid in self.family:
             found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
             if found:
                 total += 1024 * int(found[1])

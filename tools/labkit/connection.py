@@ -29,6 +29,8 @@ class Connection:
         self.pid = os.getpid()
         self.seq = 0
         self.answers: deque[Message] = deque()
+        self.passed: deque[int] = deque()
+        """Descriptors that came by SCM_RIGHTS and that nobody has taken yet."""
         self.news_seq = 0
 
     def is_news(self, message: Message) -> bool:
@@ -46,6 +48,15 @@ class Connection:
     def send_bytes(self, data: bytes) -> None:
         self._outbox.append(data)
         self._flush()
+
+    def flush(self, seconds: float = 5.0) -> None:
+        """Waits until the agent has room for all that was sent, without reading anything."""
+        deadline = time.monotonic() + seconds
+        while self._outbox:
+            _, writable, _ = select.select([], [self.socket], [], max(0.0, deadline - time.monotonic()))
+            if not writable:
+                raise Timeout(f"{len(self._outbox)} requests on {self.name} not taken within {seconds:g} s")
+            self._flush()
 
     def _flush(self) -> None:
         try:
@@ -71,9 +82,10 @@ class Connection:
             if not writable:
                 return False
         try:
-            data = self.socket.recv(MAXIMUM + 1)
+            data, passed, _, _ = socket.recv_fds(self.socket, MAXIMUM + 1, 1, socket.MSG_CMSG_CLOEXEC)
         except ConnectionResetError:
-            data = b""
+            data, passed = b"", []
+        self.passed.extend(passed)
         received = time.clock_gettime_ns(time.CLOCK_REALTIME)
         if not data:
             raise Closed(f"the agent closed {self.name}")
@@ -112,3 +124,5 @@ class Connection:
 
     def close(self) -> None:
         self.socket.close()
+        while self.passed:
+            os.close(self.passed.popleft())

@@ -39,6 +39,7 @@ def radvd(
     other: bool = False,
     autonomous: bool = True,
     prefix: str | None = None,
+    dns: str = DNS6,
     extra: str = "",
 ) -> Child:
     """Router advertisements every three to four seconds, the first ones at once."""
@@ -61,7 +62,7 @@ def radvd(
     AdvPreferredLifetime {preferred};
   }};
   route 2001:db8:9::/48 {{ AdvRouteLifetime 1800; }};
-  RDNSS {DNS6} {{ AdvRDNSSLifetime 1200; }};
+  RDNSS {dns} {{ AdvRDNSSLifetime 1200; }};
   DNSSL {DOMAIN} {{ AdvDNSSLLifetime 1200; }};
   {extra}
 }};
@@ -91,6 +92,7 @@ def dnsmasq(
     lease: str = "2m",
     renewal: int | None = None,
     rebinding: int | None = None,
+    dns: str = DNS4,
     options: Sequence[str] = (),
 ) -> Child:
     """DHCPv4, DHCPv6 and router advertisements, as asked for; 120 s is the shortest lease that it gives."""
@@ -116,7 +118,7 @@ def dnsmasq(
         network = uplink.router4.rpartition(".")[0]
         lines += [
             f"dhcp-range={network}.50,{network}.99,255.255.255.0,{lease}",
-            f"dhcp-option=option:dns-server,{DNS4}",
+            f"dhcp-option=option:dns-server,{dns}",
         ]
     if dhcp6:
         lines += [
@@ -206,6 +208,67 @@ def _kea(lab: Lab, uplink: Uplink, family: int, key: str, settings: dict[str, ob
         lab.router(uplink), name, program(f"kea-dhcp{family}"), "-c", f"/etc/kea/kea-dhcp{family}.conf", mounts=mounts
     )
     child.says(f"DHCP{family}_STARTED")
+    return child
+
+
+# DNS servers
+
+
+def dnsmasq_dns(lab: Lab, namespace: Namespace, name: str, listen: Sequence[str], lines: Sequence[str]) -> Child:
+    """A DNS server of `address=`, `cname=` and such lines, and of nothing else. Its log has each query:
+    `query[A] host.example from 10.1.0.10`."""
+    directory = lab.directory(name)
+    configuration = directory / "dnsmasq.conf"
+    own = [f"listen-address={address}" for address in listen]
+    own += ["bind-interfaces", "no-hosts", "no-resolv", "user=root", "group=root", "log-queries"]
+    own.append(f"pid-file={directory / 'pid'}")
+    configuration.write_text("\n".join([*own, *lines]) + "\n")
+    child = lab.spawn(
+        namespace,
+        name,
+        program("dnsmasq"),
+        "--keep-in-foreground",
+        "--log-facility=-",
+        f"--conf-file={configuration}",
+    )
+    child.says("started, version")
+    return child
+
+
+def unbound(
+    lab: Lab, namespace: Namespace, name: str, listen: Sequence[str], zone: str, records: Sequence[str]
+) -> Child:
+    """Unbound with one zone of its own. Its log has each query:
+    `10.1.0.10 host.example. A IN`."""
+    directory = lab.directory(name)
+    head = f"$ORIGIN {zone}.\n$TTL 60\n@ SOA ns.{zone}. hostmaster.{zone}. 1 3600 600 86400 60\n@ NS ns.{zone}.\n"
+    (directory / "zone").write_text(head + "\n".join(records) + "\n")
+    configuration = directory / "unbound.conf"
+    interfaces = "".join(f"  interface: {address}\n" for address in listen)
+    configuration.write_text(
+        f"""server:
+{interfaces}  access-control: 0.0.0.0/0 allow
+  access-control: ::/0 allow
+  do-daemonize: no
+  username: ""
+  chroot: ""
+  directory: "{directory}"
+  pidfile: "{directory / "pid"}"
+  use-syslog: no
+  log-queries: yes
+  num-threads: 1
+  module-config: "iterator"
+auth-zone:
+  name: "{zone}"
+  zonefile: "{directory / "zone"}"
+  for-downstream: yes
+  for-upstream: no
+remote-control:
+  control-enable: no
+"""
+    )
+    child = lab.spawn(namespace, name, program("unbound"), "-d", "-c", str(configuration))
+    child.says("start of service")
     return child
 
 

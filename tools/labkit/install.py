@@ -14,6 +14,7 @@ NEEDS = {
     "/usr/sbin/dnsmasq": "dnsmasq-base",
     "/usr/sbin/kea-dhcp4": "kea-dhcp4-server",
     "/usr/sbin/kea-dhcp6": "kea-dhcp6-server",
+    "/usr/sbin/unbound": "unbound",
     "/usr/sbin/dhcpcd": "dhcpcd-base",
     "/usr/sbin/dhclient": "isc-dhcp-client",
     "/usr/bin/tcpdump": "tcpdump",
@@ -49,7 +50,7 @@ def install() -> list[str]:
             subprocess.run(["apt-get", "update"], env=environment, check=True)
             subprocess.run(command, env=environment, check=True)
     if Path("/run/systemd/system").is_dir():
-        for unit in ("radvd", "kea-dhcp4-server", "kea-dhcp6-server"):
+        for unit in ("radvd", "kea-dhcp4-server", "kea-dhcp6-server", "unbound"):
             if unit in packages:
                 subprocess.run(["systemctl", "disable", "--quiet", unit], check=False)
     return packages

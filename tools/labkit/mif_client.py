@@ -9,10 +9,12 @@ import ipaddress
 import socket
 import struct
 import time
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .connection import Connection
 from .frame import Message, Payload, ProtocolError, SocketAddress, interface_name, text, zeros
@@ -40,13 +42,19 @@ class Mif(IntEnum):
     CONFIG_DATA = 18
     NO_CONFIG_DATA = 19
     TRANSLATE_NAME = 20
+    STOP_TRANSLATING_NAME = 21
+    NAME_TRANSLATION = 22
+    CONNECT_TO_PVD = 23
     CONNECT_TO_ADDRESS = 24
+    CONNECT_TO_ADDRESS_FROM_ADDRESS = 25
     CONNECTED = 26
+    NOT_CONNECTED = 27
     WANTS_TO_CONNECT = 28
     CONNECTION_IDLE = 29
     CONNECTION_CAN_BE_BROKEN = 30
     INTERFACE_GOING_AWAY = 31
     INTERFACE_GOING_UP = 32
+    NAME_TRANSLATION_ENDED = 33
     SNAPSHOT_END = 34
     OVERRUN = 35
     GET_STATISTICS = 36
@@ -81,6 +89,9 @@ SNAPSHOT = 0x01
 EXPLICIT = 0x01
 # Payload types
 P_INTERFACE, P_PVD, P_ELEMENT, P_ADDRESS, P_DATA, P_COUNTER = 1, 2, 3, 4, 5, 10
+P_NAME, P_TRANSACTION, P_ENDPOINT, P_FAILURE = 6, 7, 8, 9
+TCP, UDP = 6, 17
+DESTINATION, SOURCE = 1, 2
 UP, CARRIER, LOOPBACK, POINT_TO_POINT = 1, 2, 4, 8
 
 
@@ -125,6 +136,112 @@ class Told:
         return " ".join(words) + (" (snapshot)" if self.snapshot else "")
 
 
+class From(IntEnum):
+    """Who says that it failed."""
+
+    NOTHING = 0
+    LOCAL = 1
+    ICMP = 2
+    ICMPV6 = 3
+    RESOLVER = 4
+    TIME_OUT = 5
+    PEER = 6
+
+
+class Failure(NamedTuple):
+    errno: int
+    origin: From
+    icmp: tuple[int, int] = (0, 0)
+    """Type and code."""
+    rcode: int = 0
+
+    def __str__(self) -> str:
+        return f"{errno.errorcode.get(self.errno, self.errno)} from {self.origin.name} {self.icmp} RCODE {self.rcode}"
+
+
+COMPLETE = Failure(0, From.NOTHING)
+
+
+class Found(NamedTuple):
+    """An address that a name was translated to."""
+
+    ip: str
+    ttl: int
+    scope: int
+
+
+class Errand:
+    """A translation or a connection: what was asked for, and what has come of it."""
+
+    def __init__(self, kind: Mif, identifier: int, what: str) -> None:
+        self.kind = kind
+        self.identifier = identifier
+        self.what = what
+        self.found: list[Found] = []
+        self.refused = 0
+        """The errno that the request was answered with."""
+        self.failure: Failure | None = None
+        """How it ended; of a connection, how it failed."""
+        self.descriptor: int | None = None
+
+    def __str__(self) -> str:
+        words = [f"{self.kind.name} {self.identifier} {self.what}:", *(found.ip for found in self.found)]
+        if self.refused:
+            words.append(errno.errorcode[self.refused])
+        if self.failure:
+            words.append(str(self.failure))
+        if self.descriptor is not None:
+            words.append("connected")
+        return " ".join(words)
+
+    @property
+    def ended(self) -> bool:
+        return bool(self.refused) or self.failure is not None or self.descriptor is not None
+
+    @property
+    def ips(self) -> list[str]:
+        return [found.ip for found in self.found]
+
+    def socket(self) -> socket.socket:
+        """The connection, which is the caller's from now on."""
+        if self.descriptor is None:
+            raise AssertionError(f"no connection: {self}")
+        made, self.descriptor = socket.socket(fileno=self.descriptor), -1
+        return made
+
+    def take(self, message: Message, passed: "deque[int]") -> None:
+        kinds = {
+            Mif.TRANSLATE_NAME: (Mif.NAME_TRANSLATION, Mif.NAME_TRANSLATION_ENDED),
+            Mif.CONNECT_TO_ADDRESS: (Mif.CONNECTED, Mif.NOT_CONNECTED),
+            Mif.CONNECT_TO_ADDRESS_FROM_ADDRESS: (Mif.CONNECTED, Mif.NOT_CONNECTED),
+        }[self.kind]
+        if self.ended:
+            raise ProtocolError(f"{message} after the last one of {self}")
+        if message.errno:
+            if message.kind != self.kind or self.found:
+                raise ProtocolError(f"{message} to {self}")
+            self.refused = message.errno
+            return
+        if message.kind not in kinds or message.flags:
+            raise ProtocolError(f"{message} to {self}")
+        identifier = struct.unpack("=I", message.one(P_TRANSACTION))[0]
+        if identifier != self.identifier:
+            raise ProtocolError(f"TRANSACTION {identifier} to {self}")
+        match message.kind:
+            case Mif.NAME_TRANSLATION:
+                self.found.append(_found(message))
+            case Mif.NAME_TRANSLATION_ENDED | Mif.NOT_CONNECTED:
+                self.failure = _failure(message)
+                if (self.failure.errno == 0) != (self.failure.origin == From.NOTHING):
+                    raise ProtocolError(f"{self.failure}")
+                if message.kind == Mif.NOT_CONNECTED and not self.failure.errno:
+                    raise ProtocolError("NOT_CONNECTED without a reason")
+            case Mif.CONNECTED:
+                if len(passed) != 1:
+                    raise ProtocolError(f"CONNECTED with {len(passed)} descriptors")
+                self.descriptor = passed.popleft()
+
+
 def interface_payload(index: int) -> Payload:
     return Payload(P_INTERFACE, struct.pack("=I16sII", index, b"", 0, 0))
 
@@ -135,6 +252,20 @@ def pvd_payload(pvd: int) -> Payload:
 
 def element_payload(element: int, info: int = 0) -> Payload:
     return Payload(P_ELEMENT, struct.pack("=HHII", element, 0, info, 0))
+
+
+def name_payload(name: str | bytes) -> Payload:
+    data = name.encode() if isinstance(name, str) else name
+    return Payload(P_NAME, struct.pack("=HH", len(data), 0) + data)
+
+
+def transaction_payload(identifier: int) -> Payload:
+    return Payload(P_TRANSACTION, struct.pack("=I", identifier))
+
+
+def endpoint_payload(ip: str, port: int, role: int = DESTINATION, transport: int = TCP, scope: int = 0) -> Payload:
+    where = SocketAddress(ipaddress.ip_address(ip), port, scope)
+    return Payload(P_ENDPOINT, struct.pack("=BBH", transport, role, 0) + where.wire)
 
 
 class MifClient(Connection):
@@ -153,6 +284,9 @@ class MifClient(Connection):
         self._following = False
         self._awaited = 0
         """The seq of a request that is not `follow`'s, while its answer is awaited."""
+        self._errands: dict[int, Errand] = {}
+        """Translations and connections that have not ended, by the seq of their requests."""
+        self._last_identifier = 0
 
     # What the agent tells
 
@@ -164,8 +298,20 @@ class MifClient(Connection):
 
     def pump(self, seconds: float) -> bool:
         came = super().pump(seconds)
+        if came and self.answers and self.answers[-1].seq in self._errands:
+            self._take_result(self.answers.pop())
+        if self.passed:
+            raise ProtocolError("a descriptor beside something else than CONNECTED")
         self._sort_answers()
         return came
+
+    def _take_result(self, message: Message) -> None:
+        errand = self._errands[message.seq]
+        if message.pid != self.pid:
+            raise ProtocolError(f"{message} with pid {message.pid}, asked with {self.pid}")
+        errand.take(message, self.passed)
+        if errand.ended:
+            del self._errands[message.seq]
 
     def _sort_answers(self) -> None:
         """Takes what answers `follow`'s requests, up to an answer that somebody else waits for."""
@@ -326,7 +472,7 @@ class MifClient(Connection):
             raise OSError(answer.errno, f"GET_CONFIG_DATA {pvd} {element} {info}")
         number, _, _ = _pvd(answer)
         asked = struct.unpack("=HHII", answer.one(P_ELEMENT))
-        if number != pvd or asked != (element, 0, info, 0):
+        if pvd not in (0, number) or asked != (element, 0, info, 0):
             raise ProtocolError(f"GET_CONFIG_DATA answered for PvD {number}, {asked}")
         found = [_datum(body) for body in answer.all(P_DATA)]
         if (answer.kind == Mif.CONFIG_DATA) != bool(found) or answer.kind not in (Mif.CONFIG_DATA, Mif.NO_CONFIG_DATA):
@@ -335,6 +481,73 @@ class MifClient(Connection):
 
     def values(self, pvd: int, element: int, info: int) -> list[object]:
         return [datum.value for datum in self.data(pvd, element, info)]
+
+    # Names and connections
+
+    def translate(self, name: str | bytes, pvd: int = 0, identifier: int | None = None) -> Errand:
+        """Begins to translate a name; `finish` waits for its end."""
+        return self._begin(
+            Mif.TRANSLATE_NAME, str(name), identifier, lambda number: [
+                pvd_payload(pvd), name_payload(name), transaction_payload(number)
+            ],
+        )  # fmt: skip
+
+    def lookup(self, name: str | bytes, pvd: int = 0, seconds: float = 5.0) -> Errand:
+        """The whole translation of a name."""
+        return self.finish(self.translate(name, pvd), seconds)
+
+    def stop_translating(self, errand: Errand) -> None:
+        """Nothing comes for it after the answer to this."""
+        answer = self.request(Mif.STOP_TRANSLATING_NAME, transaction_payload(errand.identifier))
+        if answer.errno or answer.payloads or answer.kind != Mif.STOP_TRANSLATING_NAME:
+            raise ProtocolError(f"{answer} to STOP_TRANSLATING_NAME")
+        for open_seq in [seq for seq, each in self._errands.items() if each is errand]:
+            del self._errands[open_seq]
+
+    def begin_to_connect(
+        self, ip: str, port: int, pvd: int = 0, *, source: str | None = None, source_port: int = 0,
+        transport: int = TCP, identifier: int | None = None, scope: int = 0,
+    ) -> Errand:  # fmt: skip
+        """CONNECT_TO_ADDRESS, with a source CONNECT_TO_ADDRESS_FROM_ADDRESS; `finish` waits for its end."""
+        kind = Mif.CONNECT_TO_ADDRESS if source is None else Mif.CONNECT_TO_ADDRESS_FROM_ADDRESS
+        ends = [endpoint_payload(ip, port, DESTINATION, transport, scope)]
+        if source is not None:
+            ends.append(endpoint_payload(source, source_port, SOURCE, transport))
+        return self._begin(
+            kind, f"{ip} {port}", identifier, lambda number: [pvd_payload(pvd), transaction_payload(number), *ends]
+        )
+
+    def connect(self, ip: str, port: int, pvd: int = 0, *, seconds: float = 5.0, **options: Any) -> Errand:
+        """What came of connecting."""
+        return self.finish(self.begin_to_connect(ip, port, pvd, **options), seconds)
+
+    def select_pvd(self, pvd: int) -> int:
+        """CONNECT_TO_PVD: what 0 means from now on. The errno."""
+        answer = self.request(Mif.CONNECT_TO_PVD, pvd_payload(pvd))
+        if answer.kind != Mif.CONNECT_TO_PVD or answer.payloads:
+            raise ProtocolError(f"{answer} to CONNECT_TO_PVD")
+        return answer.errno
+
+    def _begin(self, kind: Mif, what: str, identifier: int | None, payloads: Callable[[int], list[Payload]]) -> Errand:
+        if identifier is None:
+            self._last_identifier += 1
+            identifier = self._last_identifier
+        errand = Errand(kind, identifier, what)
+        # It may be answered while it is being sent.
+        self._errands[self.seq + 1] = errand
+        self.send(kind, *payloads(identifier))
+        return errand
+
+    def finish(self, errand: Errand, seconds: float = 5.0) -> Errand:
+        self.finish_all([errand], seconds)
+        return errand
+
+    def finish_all(self, errands: Sequence[Errand], seconds: float = 5.0) -> None:
+        deadline = time.monotonic() + seconds
+        for errand in errands:
+            while not errand.ended:
+                if not self.pump(deadline - time.monotonic()):
+                    raise Timeout(f"not within {seconds:g} s: the end of {errand}")
 
     def statistics(self) -> dict[str, int]:
         seq = self.send(Mif.GET_STATISTICS)
@@ -385,6 +598,24 @@ def _pvd(message: Message) -> tuple[int, str, int]:
     if pvd == 0 or reserved or flags & ~EXPLICIT:
         raise ProtocolError(f"PVD {body.hex(' ')}")
     return pvd, text(body[8:], length, "PvD name"), flags
+
+
+def _found(message: Message) -> Found:
+    """An address of a name: its lifetimes are its TTL, and nothing is known of its prefix."""
+    body = message.one(P_ADDRESS)
+    prefix, reserved, flags, preferred, valid = struct.unpack_from("=BBHII", body)
+    where = SocketAddress.parse(body[12:])
+    if reserved or flags or where.port or prefix != where.ip.max_prefixlen or preferred != valid:
+        raise ProtocolError(f"ADDRESS {body.hex(' ')}")
+    return Found(str(where.ip), valid, where.scope)
+
+
+def _failure(message: Message) -> Failure:
+    body = message.one(P_FAILURE)
+    number, origin, reserved, kind, code, more, rcode = struct.unpack("=HBBBBHI", body)
+    if reserved or more:
+        raise ProtocolError(f"FAILURE {body.hex(' ')}")
+    return Failure(number, From(origin), (kind, code), rcode)
 
 
 class Prefix(NamedTuple):

@@ -6,7 +6,7 @@ protocol FuzzTarget {
   static var name: String { get }
   /// Bytes of the longest input.
   static var maximumLength: Int { get }
-  /// The file of Tests/Vectors that seeds are made of.
+  /// The file of Tests/Vectors that seeds are made of, empty for none.
   static var vectors: String { get }
   /// The input that a golden vector makes.
   static func seed(of vector: [UInt8]) -> [UInt8]
@@ -45,7 +45,10 @@ func check(
 }
 
 /// A value that has to be there.
-func need<T>(_ value: T?, _ what: @autoclosure () -> String, file: StaticString = #fileID, line: UInt = #line) -> T {
-  check(value != nil, what(), file: file, line: line)
-  return value!
+func need<T: ~Copyable>(
+  _ value: consuming T?, _ what: @autoclosure () -> String, file: StaticString = #fileID, line: UInt = #line
+) -> T {
+  if let value { return value }
+  check(false, what(), file: file, line: line)
+  fatalError()
 }

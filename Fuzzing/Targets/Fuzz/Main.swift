@@ -5,7 +5,7 @@ import Glibc
 private var targets: [any FuzzTarget.Type] {
   [
     TriggerRequestTarget.self, TriggerMessageTarget.self, MIFRequestTarget.self, MIFMessageTarget.self,
-    TriggerServiceTarget.self, MIFServiceTarget.self,
+    PacketTarget.self, HearingTarget.self, ResolverTarget.self, TriggerServiceTarget.self, MIFServiceTarget.self,
   ]
 }
 
@@ -16,6 +16,7 @@ nonisolated(unsafe) private var target: any FuzzTarget = TriggerRequestTarget()
 /// target's seeds there, made of the golden vectors in `FUZZ_VECTORS`.
 @_cdecl("LLVMFuzzerInitialize")
 public func initialize(_ count: UnsafeMutablePointer<CInt>?, _ arguments: UnsafeMutableRawPointer?) -> CInt {
+  LoopbackNetwork.enter()
   if environment("FUZZ_LIST") != nil {
     for target in targets { print(target.name, target.maximumLength) }
     exit(0)

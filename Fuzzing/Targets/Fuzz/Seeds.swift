@@ -4,6 +4,7 @@ import Glibc
 /// Tests/Vectors/trigger.txt for its form.
 func writeSeeds(of target: any FuzzTarget.Type, from vectors: String, to directory: String) {
   for seed in target.seeds { write(seed.input, to: "\(directory)/\(seed.name)") }
+  if target.vectors.isEmpty { return }
   var name = ""
   var bytes: [UInt8] = []
   func finish() {
@@ -33,7 +34,7 @@ private func read(_ path: String) -> String {
   }
 }
 
-private func write(_ bytes: [UInt8], to path: String) {
+func write(_ bytes: [UInt8], to path: String) {
   guard let file = unsafe fopen(path, "w") else { fail("write", path) }
   _ = unsafe fwrite(bytes, 1, bytes.count, file)
   unsafe fclose(file)

@@ -1,10 +1,8 @@
 // The C library and the kernel's interface as Swift sees them. What Swift's importer passes over (macros with
 // arguments, variadic functions, transparent unions, atomics on foreign memory) stands below as inline functions.
 // Whoever imports this defines _GNU_SOURCE on the command line (cSettings): a header that defines it comes too late.
+// Without it the functions are missing: a package that uses the library MIF loads this file along with it, and calls none.
 #pragma once
-#ifndef _GNU_SOURCE
-#error "define _GNU_SOURCE in the target's cSettings"
-#endif
 
 #include <errno.h>
 #include <fcntl.h>
@@ -52,6 +50,8 @@
 #include <linux/sock_diag.h>
 #include <linux/xfrm.h>
 
+#ifdef _GNU_SOURCE
+
 // errno is a macro around a function call.
 static inline int clinux_errno(void) { return errno; }
 static inline void clinux_set_errno(int number) { errno = number; }
@@ -88,6 +88,9 @@ static inline int clinux_bind(int fd, const void *address, socklen_t length) {
 }
 static inline int clinux_connect(int fd, const void *address, socklen_t length) {
   return connect(fd, (const struct sockaddr *)address, length);
+}
+static inline int clinux_getsockname(int fd, void *address, socklen_t *length) {
+  return getsockname(fd, address, length);
 }
 static inline int clinux_getpeername(int fd, void *address, socklen_t *length) {
   return getpeername(fd, (struct sockaddr *)address, length);
@@ -254,3 +257,5 @@ static inline void *clinux_map_shared(int fd, size_t length) {
   void *memory = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   return memory == MAP_FAILED ? NULL : memory;
 }
+
+#endif

@@ -617,6 +617,8 @@ struct mif_connect_options {
 #define MIF_CONNECT_NONBLOCK 0x01
 /* Where no network is left that could lead to the host, one that comes is waited for. */
 #define MIF_CONNECT_WAIT 0x02
+/* mif_connect_next is to follow: the connector stays connected to the agent, which tells it of changes. */
+#define MIF_CONNECT_KEEP 0x04
 
 /* Which way a connection took. */
 struct mif_route {
@@ -670,6 +672,18 @@ int mif_connect_attempt(const struct mif_connector *connector, size_t index, str
 
 /* Frees the connector and gives its socket, or -1 as mif_connect_step has it; EAGAIN: it had not ended. */
 int mif_connect_finish(struct mif_connector *connector, struct mif_route *route);
+
+/*
+ * For programs that connect often: with MIF_CONNECT_KEEP a connector may be used again, and what it knows of the networks
+ * needs not be asked for each time, which makes most of what a connection through the agent costs.
+ *
+ * mif_connect_take gives the socket as mif_connect_finish does, and keeps the connector. mif_connect_next then begins
+ * another connection, through the agent that mif_connect_start found: 0, or -1: EBUSY, the one before has not ended;
+ * what mif_connect_start has, and the one before stays ended. mif_connect_fd may be another one from then on.
+ */
+int mif_connect_take(struct mif_connector *connector, struct mif_route *route);
+int mif_connect_next(struct mif_connector *connector, const char *host, uint16_t port,
+                     const struct mif_connect_options *options, int timeout);
 
 /* Frees the connector, and closes what is connected. NULL is let pass. errno stays. */
 void mif_connect_cancel(struct mif_connector *connector);

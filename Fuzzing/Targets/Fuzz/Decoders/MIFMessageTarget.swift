@@ -9,7 +9,6 @@ struct MIFMessageTarget: FuzzTarget {
   private var writing = Writing()
 
   mutating func run(_ bytes: RawSpan) {
-    readPayloads(bytes)
     let message: MIFMessage
     do throws(MessageRefusal) {
       message = try MIFMessage(bytes)
@@ -24,23 +23,6 @@ struct MIFMessageTarget: FuzzTarget {
     let again = writing.write { writer throws(MessageOverflow) in try writer.write(message) }
     let reread = again.read { b throws(MessageRefusal) in try MIFMessage(b) }
     check(reread?.content == message.content, "\(message) reads otherwise: \(String(describing: reread))")
-  }
-
-  /// The payloads of messages that this version does not read as a whole.
-  private func readPayloads(_ bytes: RawSpan) {
-    do throws(MessageRefusal) {
-      let frame = try Frame(bytes, accepts: { _ in true })
-      var payloads = frame.payloads
-      while let payload = try payloads.next() {
-        switch payload.type {
-        case MIFPayloadType.endpoint: _ = try Endpoint(payload)
-        case MIFPayloadType.failure: _ = try Failure(payload)
-        case MIFPayloadType.transaction: _ = try Transaction(payload)
-        case MIFPayloadType.name: _ = try NodeName(payload)
-        default: continue
-        }
-      }
-    } catch {}
   }
 
   func mend(_ input: UnsafeMutableBufferPointer<UInt8>) { unsafe mendFrame(input) }
@@ -66,6 +48,11 @@ extension MessageWriter {
       finish()
     case .snapshotEnd: try snapshotEnd(of: request)
     case .overrun: try overrun(sequence: request.sequence)
+    case .nameTranslation(let transaction, let address): try nameTranslation(to: request, transaction, address)
+    case .nameTranslationEnded(let transaction, let failure):
+      try ended(.nameTranslationEnded, to: request, transaction, failure)
+    case .connected(let transaction): try connected(to: request, transaction)
+    case .notConnected(let transaction, let failure): try ended(.notConnected, to: request, transaction, failure)
     case .answer, .other: break
     }
   }

@@ -14,3 +14,11 @@ func payload(_ type: UInt16, _ body: [UInt8]) -> [UInt8] {
 }
 
 func zeros(_ count: Int) -> [UInt8] { [UInt8](repeating: 0, count: count) }
+
+/// The Internet checksum (RFC 1071), in network byte order.
+func internetChecksum(_ bytes: [UInt8]) -> [UInt8] {
+  var sum = 0
+  for index in bytes.indices { sum += Int(bytes[index]) << (index % 2 == 0 ? 8 : 0) }
+  while sum > 0xFFFF { sum = sum & 0xFFFF + sum >> 16 }
+  return number((~UInt16(sum)).byteSwapped)
+}

@@ -15,13 +15,14 @@ enum NetworkEvent {
   }
 
   static func happen(_ program: inout Program, in world: World) {
-    switch program.number(below: 8) {
+    switch program.number(below: 10) {
     case 0: link(&program, world)
     case 1, 2: address(&program, world)
     case 3: route(&program, world)
     case 4: neighbour(&program, world)
     case 5: error(&program, world)
     case 6: advertisement(&program, world)
+    case 8, 9: packet(&program, world)
     default: world.pass(nanoseconds: program.choice([10_000_000, 100_000_000, 1_000_000_000, 61_000_000_000]))
     }
   }
@@ -110,6 +111,40 @@ enum NetworkEvent {
     }
   }
 
+  /// Of those there may be, on interface 1 the second and third answer.
+  private static func server(_ interface: UInt32, _ choice: UInt8) -> IPv6Address {
+    IPv6Address(subnet(interface).high, UInt64(choice & 3))
+  }
+
+  /// A packet of the program's own making: an advertisement's options, or what DHCP has behind UDP's ports.
+  private static func packet(_ program: inout Program, _ world: World) {
+    let index = interface(&program)
+    let way = Way(byte: program.byte())
+    let kind = program.byte()
+    let body = program.bytes(Int(program.byte()))
+    let ports: [UInt8]
+    switch (way.family, way.isOutgoing) {
+    case (.v4, false): ports = [0, 67, 0, 68]
+    case (.v4, true): ports = [0, 68, 0, 67]
+    case (.v6, false): ports = [2, 35, 2, 34]
+    case (.v6, true): ports = [2, 34, 2, 35]
+    }
+    let udp = ports + number(UInt16(8 + body.count).byteSwapped) + [0, 0] + body
+    let router = IPv6Address(0xFE80_0000_0000_0000, 0x100)
+    let group = IPv6Address(0xFF02_0000_0000_0000, 1)
+    let packet: [UInt8] =
+      switch way.family {
+      case .v4: ipv4(17, udp, from: IPv4Address(0xC000_02FE), to: IPv4Address(0xC000_0201))
+      case .v6 where kind & 1 == 0: ipv6(17, udp, from: router, to: group)
+      case .v6:
+        ipv6(58, [134, 0, 0, 0, 64, kind, 0, 200] + zeros(8) + body, from: router, to: group, hopLimit: 255)
+      }
+    world.happen { state, moment in
+      let arrival = way.arrival(on: index, timestamp: moment.timestamp)
+      state.hear(unsafe packet.span.bytes, way.family, arrival, at: moment.instant)
+    }
+  }
+
   private static func advertisement(_ program: inout Program, _ world: World) {
     let index = interface(&program)
     let choice = program.byte()
@@ -118,7 +153,7 @@ enum NetworkEvent {
     if choice & 2 != 0 {
       options += [3, 4, 64, 0xC0, 0, 0, 0, lifetime, 0, 0, 0, lifetime, 0, 0, 0, 0] + octets(subnet(index))
     }
-    if choice & 4 != 0 { options += [25, 3, 0, 0, 0, 0, 0, lifetime] + octets(IPv6Address(1, UInt64(choice >> 4))) }
+    if choice & 4 != 0 { options += [25, 3, 0, 0, 0, 0, 0, lifetime] + octets(server(index, choice >> 4)) }
     if choice & 8 != 0 {
       // pvd.example, with what came so far inside as well (RFC 8801, 3.1).
       let name: [UInt8] = [3] + Array("pvd".utf8) + [7] + Array("example".utf8) + [0]
@@ -142,21 +177,14 @@ enum NetworkEvent {
     number(address.high.byteSwapped) + number(address.low.byteSwapped)
   }
 
-  private static func sum(_ bytes: [UInt8]) -> [UInt8] {
-    var sum = 0
-    for index in bytes.indices { sum += Int(bytes[index]) << (index % 2 == 0 ? 8 : 0) }
-    while sum > 0xFFFF { sum = sum & 0xFFFF + sum >> 16 }
-    return number((~UInt16(sum)).byteSwapped)
-  }
-
-  private static func icmp(_ message: [UInt8]) -> [UInt8] { message[..<2] + sum(message) + message[4...] }
+  private static func icmp(_ message: [UInt8]) -> [UInt8] { message[..<2] + internetChecksum(message) + message[4...] }
 
   private static func ipv4(
     _ next: UInt8, _ body: [UInt8], from source: IPv4Address, to destination: IPv4Address
   ) -> [UInt8] {
     let ends = number(source.value.byteSwapped) + number(destination.value.byteSwapped)
     let head = [0x45, 0] + number(UInt16(20 + body.count).byteSwapped) + [0, 0, 0, 0, 64, next, 0, 0] + ends
-    return head[..<10] + sum(head) + head[12...] + body
+    return head[..<10] + internetChecksum(head) + head[12...] + body
   }
 
   private static func ipv6(

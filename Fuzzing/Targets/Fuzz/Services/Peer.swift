@@ -25,6 +25,8 @@ class Peer {
   /// The seq of its last news, and how many were lost before it.
   private var sequence: UInt32 = 0
   private(set) var lost: UInt64 = 0
+  /// What came beside the message that is being read.
+  private var passed: Descriptor?
   private var buffer = [UInt8](repeating: 0, count: FrameHeader.maximumMessageLength)
 
   /// Closed when it is dropped.
@@ -64,11 +66,12 @@ class Peer {
       guard let socket, !isDeaf else { return total }
       var span = buffer.mutableSpan
       var bytes = unsafe span.mutableBytes
-      switch socket.connection.receive(into: &bytes) {
+      switch socket.connection.receive(into: &bytes, descriptor: &passed) {
       case .message(let length):
         check(length >= FrameHeader.size && length <= FrameHeader.maximumMessageLength, "a message of \(length) bytes")
         total += length
         take(bytes.bytes.extracting(first: length))
+        check(passed == nil, "a descriptor beside a message that brings none")
       case .closed, .failed:
         check(isHalfClosed || isTurnedAway || !hasHeard, "the agent closed a connection that did nothing wrong")
         close()
@@ -101,6 +104,8 @@ class Peer {
 
   // MARK: For subclasses
 
+  func takePassed() -> Descriptor? { passed.take() }
+
   func request(_ bytes: [UInt8]) {}
   /// Whether an answer is missing.
   var isWaiting: Bool { false }
@@ -117,6 +122,8 @@ struct Expectations<Request> {
   private var first = 0
 
   var isEmpty: Bool { first == waiting.count }
+  /// The next one to be answered.
+  var next: Peer.Expectation<Request>? { isEmpty ? nil : waiting[first] }
   var count: Int { waiting.count - first }
 
   mutating func append(_ bytes: [UInt8], _ decode: (RawSpan) throws(MessageRefusal) -> Request) {

@@ -26,6 +26,8 @@ class ServiceRun<Client: Peer> {
   func request(_ program: inout Program) -> [UInt8] { [] }
   /// What is read beside the peers. Gives how many bytes there were.
   func readOthers() -> Int { 0 }
+  /// Brings to its end what takes time.
+  func complete() {}
   /// What has to hold when everything has been read.
   func checkEnd() {}
   func closeOthers() {}
@@ -152,6 +154,7 @@ class ServiceRun<Client: Peer> {
   func finish() {
     for case let peer? in peers { peer.isReading = true }
     settle()
+    complete()
     for peer in open where peer.isWhole {
       check(!peer.isWaiting, "a request has no answer")
       check(!peer.isReplaying, "a replay has no end")

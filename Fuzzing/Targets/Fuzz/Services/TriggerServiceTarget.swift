@@ -51,14 +51,14 @@ struct TriggerServiceTarget: FuzzTarget {
   private static func sleepOrWake(_ slot: UInt8) -> [UInt8] { [9, slot] }
 
   func run(_ bytes: RawSpan) {
-    let descriptor = World.nextDescriptor
+    let descriptors = World.descriptors
     var program = Program(bytes)
     do {
       let run = TriggerServiceRun(program.byte())
       run.execute(&program)
       run.finish()
     }
-    check(World.nextDescriptor == descriptor, "a descriptor was left open")
+    check(World.descriptors == descriptors, "a descriptor was left open")
   }
 }
 

@@ -1,12 +1,14 @@
+import CFuzzer
 import Glibc
 import Messages
 import Platform
 import Provisioning
+import Resolving
 import Subscribers
 import Wire
 
 /// The agent's two sockets over a real state, as the agent's loop drives them, with a clock that stands unless it is
-/// moved.
+/// moved, and DNS servers on interface 1.
 final class World {
   /// In it are the sockets, one input after the other; `tools/fuzz` removes it.
   private static let directory: [UInt8] = {
@@ -18,16 +20,29 @@ final class World {
     return template.dropLast().map { UInt8(bitPattern: $0) }
   }()
 
+  /// A hosts table for what is translated without a server.
+  static let hostsFile: [UInt8] = {
+    let path = String(decoding: directory, as: UTF8.self) + "/hosts"
+    write(Array("192.0.2.1 fuzz.example\n2001:db8:0:1::1 fuzz.example\n".utf8), to: path)
+    return Array(path.utf8)
+  }()
+
   var state: NetworkState
+  /// Which provisioning domains there were when.
+  private(set) var history = DomainHistory()
   private(set) var subscribers: Subscribers
   private var poller: Poller
-  /// CLOCK_BOOTTIME, nanoseconds.
-  private var now: UInt64 = 1_000_000_000_000
+  private let nameServers: [NameServer]
+  /// CLOCK_BOOTTIME, nanoseconds, or later.
+  private var now = Clock.bootTime()
   /// CLOCK_REALTIME; never the same twice.
   private var stamp: UInt64 = 0
   private var served = 0
 
-  init(_ settings: Subscribers.Settings, _ limits: Limits) {
+  init(_ settings: Subscribers.Settings, _ limits: Limits, nameServers: [NameServer] = []) {
+    var settings = settings
+    settings.resolver.hostsFile = World.hostsFile
+    self.nameServers = nameServers
     state = NetworkState(limits: limits)
     do {
       poller = try Poller()
@@ -58,9 +73,11 @@ final class World {
 
   /// One turn of the agent's loop, over some of what is ready. False if nothing is.
   func turn() -> Bool {
+    var isServing = false
+    for server in nameServers where server.serve() { isServing = true }
     do {
       let count = try poller.wait(milliseconds: 0)
-      if count == 0 { return false }
+      if count == 0 { return isServing }
       for index in 0...served % count {
         subscribers.handle(poller.event((served + index) % count), &state, at: moment, poller) { $0("other", 1) }
       }
@@ -75,8 +92,21 @@ final class World {
 
   func happen(_ change: (inout NetworkState, Moment) -> Void) {
     change(&state, moment)
-    subscribers.publish(&state, at: moment)
+    publish(moment)
     subscribers.settle(poller)
+  }
+
+  private func publish(_ moment: Moment) {
+    if !state.announcements.isEmpty { history.note(state) }
+    subscribers.publish(&state, at: moment)
+    runErrands()
+  }
+
+  /// What would be done to the host is only looked at.
+  private func runErrands() {
+    while let errand = subscribers.nextErrand() {
+      check(state.link(errand.interface) != nil, "\(errand) for a link that is gone")
+    }
   }
 
   func pass(nanoseconds: UInt64) {
@@ -87,9 +117,15 @@ final class World {
 
   private func advance() {
     let moment = moment
-    if state.nextDeadline > moment.instant { return }
-    state.advance(to: moment)
-    subscribers.publish(&state, at: moment)
+    if let due = subscribers.deadline, due <= now { subscribers.advance(at: now, state, poller) }
+    if state.nextDeadline <= moment.instant { state.advance(to: moment) }
+    publish(moment)
+  }
+
+  /// Until something that a client waits for is due; at most a minute.
+  func passToDeadline() {
+    let due = min(subscribers.deadline ?? .max, now + 60_000_000_000)
+    pass(nanoseconds: due > now ? due - now : 0)
   }
 
   func counter(_ name: String) -> UInt64 {
@@ -98,10 +134,6 @@ final class World {
     return need(found, "no counter \(name)")
   }
 
-  /// The number that the next descriptor gets: the same before and after, if all were closed.
-  static var nextDescriptor: CInt {
-    let number = dup(2)
-    close(number)
-    return number
-  }
+  /// How many are open: the same before and after, if all were closed.
+  static var descriptors: CInt { fuzzing_open_descriptors() }
 }
