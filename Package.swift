@@ -48,6 +48,9 @@ var targets: [Target] = [
     name: "Kernel", dependencies: ["CLinux", "CNetlink", "Platform", "Wire", "Provisioning"],
     cSettings: linux, swiftSettings: agent),
   .target(
+    name: "Flows", dependencies: ["CLinux", "Platform", "Provisioning", "Wire"], cSettings: linux,
+    swiftSettings: agent),
+  .target(
     name: "Resolving", dependencies: ["CLinux", "CAres", "Platform", "Wire"], cSettings: linux, swiftSettings: agent),
   .target(
     name: "Connecting", dependencies: ["CLinux", "Platform", "Wire"], cSettings: linux, swiftSettings: agent),
@@ -64,7 +67,9 @@ var targets: [Target] = [
     swiftSettings: agent),
   .target(
     name: "Agent",
-    dependencies: ["Platform", "Wire", "Messages", "Provisioning", "Capture", "Kernel", "Resolving", "Subscribers"],
+    dependencies: [
+      "Platform", "Wire", "Messages", "Provisioning", "Capture", "Kernel", "Flows", "Resolving", "Subscribers",
+    ],
     cSettings: linux, swiftSettings: agent),
   .executableTarget(
     name: "mifd", dependencies: ["Agent", "Platform"],
@@ -136,6 +141,9 @@ if !embedded {
       name: "AgentTests", dependencies: ["Agent", "Platform", "Provisioning", "Resolving", "Subscribers"],
       cSettings: linux,
       swiftSettings: language),
+    .testTarget(
+      name: "FlowsTests", dependencies: ["CLinux", "Flows", "PacketBuilders", "Platform", "Provisioning", "Wire"],
+      cSettings: linux, swiftSettings: language),
     .testTarget(
       name: "KernelTests", dependencies: ["CLinux", "CNetlink", "Kernel", "Provisioning", "Messages", "Wire"],
       cSettings: linux, swiftSettings: language),

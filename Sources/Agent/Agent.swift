@@ -1,4 +1,5 @@
 import Capture
+import Flows
 import Kernel
 import Messages
 package import Platform
@@ -33,6 +34,8 @@ package final class Agent {
   private let signals: Signals
   private var kernel: KernelState
   private var packets: PacketSockets
+  /// nil where an ICMP error need only quote an address of this host's.
+  private var flows: FlowCheck?
   private var taps: ClientTaps
   private let followsClients: Bool
   private let keeper: Keeper
@@ -61,6 +64,7 @@ package final class Agent {
       let timer = try Agent.prepare("a timer") { () throws(Errno) in try Timer() }
       let packets = try PacketSockets(controlRing: configuration.controlRing, errorRing: configuration.errorRing)
       let kernel = try Agent.kernel()
+      let flows = configuration.checksFlows ? try Agent.flowCheck() : nil
       let subscribers = try Subscribers(directory: directory, settings: configuration.subscribers)
       try Agent.prepare("epoll") { () throws(Errno) in
         try poller.add(signals.descriptor.number, token: Token.signals, .read)
@@ -79,6 +83,7 @@ package final class Agent {
       self.timer = timer
       self.packets = packets
       self.kernel = kernel
+      self.flows = flows
       self.subscribers = subscribers
     } catch { throw .system(error) }
   }
@@ -106,15 +111,26 @@ package final class Agent {
     }
     return try Keeper(hooks: hooks) { request, argument throws(SystemFailure) in
       switch request {
-      case .openClientTap: return try ClientTap.open(interface: argument)
+      case .openClientTap: return try ClientTap.open(interface: argument.number)
       case .removeSockets:
         removeSockets()
+        return nil
+      case .findSecurityAssociation:
+        try SecurityAssociations.answer(argument)
         return nil
       }
     } finish: {
       // Also where the engine ended without a word.
       removeSockets()
     }
+  }
+
+  private static func flowCheck() throws(SystemFailure) -> FlowCheck {
+    let check = try FlowCheck()
+    for kind in check.unaskable {
+      Log.warning("the kernel can't be asked for flows of \(kind): their ICMP errors are checked by address only")
+    }
+    return check
   }
 
   private static func kernel() throws(SystemFailure) -> KernelState {
@@ -197,6 +213,7 @@ extension Agent {
             packets.forEachCounter(body)
             taps.forEachCounter(body)
             errands.forEachCounter(body)
+            forEachFlowCounter(body)
           }
         }
       }
@@ -278,7 +295,9 @@ extension Agent {
   @inline(never)
   private func hear(_ bytes: RawSpan, _ family: Family, _ arrival: Arrival) {
     let instant = Instant(nanoseconds: Clock.bootTime())
-    state.hear(bytes, family, arrival, at: instant)
+    state.hear(bytes, family, arrival, at: instant) { question in
+      flows?.verdict(question, at: instant.nanoseconds, keeper) ?? .live
+    }
     if !state.announcements.isEmpty {
       subscribers.publish(&state, at: Moment(instant, timestamp: arrival.timestamp))
     }
@@ -299,6 +318,11 @@ extension Agent {
         taps.consider(arrival.interface, state, at: Clock.bootTime(), poller, token: Token.taps)
       }
     }
+  }
+
+  private func forEachFlowCounter(_ body: (StaticString, UInt64) -> Void) {
+    let counters = flows?.counters ?? FlowCounters()
+    for counter in FlowCounters.Counter.allCases { body(counter.name, counters[counter]) }
   }
 
   private func follow(_ event: KernelEvent, _ moment: Moment) {

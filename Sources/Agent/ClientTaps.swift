@@ -38,7 +38,7 @@ struct ClientTaps: ~Copyable {
   init(keeper: Keeper) { self.keeper = keeper }
 
   private func openSocket(_ interface: UInt32) throws(SystemFailure) -> Descriptor {
-    guard let descriptor = try keeper.ask(.openClientTap, interface) else {
+    guard let descriptor = try keeper.ask(.openClientTap, Keeper.Argument(number: interface)) else {
       throw SystemFailure("have the keeper open a socket", [], .protocolError)
     }
     return descriptor

@@ -8,6 +8,8 @@ import Wire
 package struct Configuration: Sendable {
   package var limits = Limits()
   package var unreachableKinds = UnreachableKinds.default
+  /// Whether an ICMP error must quote a live flow of this host's, or only an address of its.
+  package var checksFlows = true
   package var subscribers = Subscribers.Settings()
   /// The programs that the keeper runs.
   package var hooks = Hooks()
@@ -87,6 +89,12 @@ package struct Configuration: Sendable {
     case "triggers": limits.clientTriggers = try number(value, 0...1_048_576)
     case "unreachable-paths": limits.unreachablePaths = try number(value, 1...65_536)
     case "unreachable": unreachableKinds = try kinds(value)
+    case "icmp-check":
+      switch value {
+      case "flow": checksFlows = true
+      case "address": checksFlows = false
+      default: throw .value("flow or address")
+      }
     case "subscribers": subscribers.limit = try number(value, 1...65_536)
     case "subscriber-queue": subscribers.queueLimit = try number(value, 4_096...16_777_216)
     case "subscribers-per-user": subscribers.limitPerUser = try number(value, 1...65_536)

@@ -3,7 +3,7 @@ import CLinux
 package enum File {
   /// The whole file: open(2), read(2). More than `limit` bytes are refused with EFBIG.
   package static func read(_ path: [UInt8], limit: Int) throws(SystemFailure) -> [UInt8] {
-    let descriptor = Descriptor(taking: try openFile(path, O_RDONLY | O_CLOEXEC))
+    let descriptor = try open(path)
     // One byte more than is allowed, to see whether there is one.
     var contents = [UInt8](repeating: 0, count: limit + 1)
     var length = 0
@@ -19,6 +19,11 @@ package enum File {
     if length > limit { throw SystemFailure("read", path, .fileTooBig) }
     contents.removeLast(contents.count - length)
     return contents
+  }
+
+  /// open(2), for reading.
+  package static func open(_ path: [UInt8]) throws(SystemFailure) -> Descriptor {
+    Descriptor(taking: try openFile(path, O_RDONLY | O_CLOEXEC))
   }
 }
 

@@ -12,6 +12,21 @@ package final class Keeper {
     case openClientTap = 1
     /// Remove the subscribers' sockets from the file system.
     case removeSockets = 2
+    /// Look for the ESP state with this SPI and destination: ENOENT where there is none, ESRCH where there is none of
+    /// any kind.
+    case findSecurityAssociation = 3
+  }
+
+  /// What a request is about: an interface's index or an SPI, and an address, an IPv4 one mapped (RFC 4291, 2.5.5.2).
+  package struct Argument: BitwiseCopyable, Sendable {
+    package var number: UInt32
+    package var high: UInt64
+    package var low: UInt64
+    package init(number: UInt32 = 0, high: UInt64 = 0, low: UInt64 = 0) {
+      self.number = number
+      self.high = high
+      self.low = low
+    }
   }
 
   /// What a request is answered: an error, or success with or without a descriptor. Never longer, never shorter.
@@ -21,7 +36,7 @@ package final class Keeper {
   }
   private struct Question: BitwiseCopyable {
     var request: UInt32
-    var argument: UInt32
+    var argument: Argument
   }
   /// An errand on its way there, and with an outcome on its way back.
   private struct Word: BitwiseCopyable {
@@ -37,7 +52,7 @@ package final class Keeper {
   /// requests with `serve` and errands with `hooks`, and when the engine's end of the channel closes it ends what
   /// still runs, calls `finish` and exits.
   package init(
-    hooks: Hooks, serve: (Request, UInt32) throws(SystemFailure) -> Descriptor?, finish: () -> Void
+    hooks: Hooks, serve: (Request, Argument) throws(SystemFailure) -> Descriptor?, finish: () -> Void
   ) throws(SystemFailure) {
     let questions = try Keeper.channel()
     let words = try Keeper.channel()
@@ -77,7 +92,7 @@ package final class Keeper {
 
   private static func run(
     _ channel: borrowing Descriptor, _ words: borrowing Descriptor, _ hooks: Hooks,
-    _ serve: (Request, UInt32) throws(SystemFailure) -> Descriptor?
+    _ serve: (Request, Argument) throws(SystemFailure) -> Descriptor?
   ) {
     guard let ended = childSignals() else { return }
     var errands = Errands(hooks)
@@ -137,9 +152,9 @@ package final class Keeper {
 
   /// False once the engine is gone.
   private static func answerQuestion(
-    _ channel: borrowing Descriptor, _ serve: (Request, UInt32) throws(SystemFailure) -> Descriptor?
+    _ channel: borrowing Descriptor, _ serve: (Request, Argument) throws(SystemFailure) -> Descriptor?
   ) -> Bool {
-    var question = Question(request: 0, argument: 0)
+    var question = Question(request: 0, argument: Argument())
     let size = MemoryLayout<Question>.size
     var passed: Int32 = -1
     let received = unsafe clinux_receive_descriptor(channel.number, &question, size, &passed, 0)
@@ -181,7 +196,7 @@ package final class Keeper {
   // MARK: The engine's side
 
   /// Asks, and waits for the answer.
-  package func ask(_ request: Request, _ argument: UInt32 = 0) throws(SystemFailure) -> Descriptor? {
+  package func ask(_ request: Request, _ argument: Argument = Argument()) throws(SystemFailure) -> Descriptor? {
     let action: StaticString = "ask the keeper"
     var question = Question(request: UInt32(request.rawValue), argument: argument)
     _ = try valueOrFailure(action) {

@@ -6,7 +6,11 @@ extension NetworkState {
   /// - Parameters:
   ///   - bytes: the packet from its network header on.
   ///   - instant: now on the clock that state runs on; `arrival.timestamp` is what subscribers are told.
-  package mutating func hear(_ bytes: RawSpan, _ family: Family, _ arrival: Arrival, at instant: Instant) {
+  ///   - verify: finds out whether the flow that an ICMP error quotes is one of this host's.
+  package mutating func hear(
+    _ bytes: RawSpan, _ family: Family, _ arrival: Arrival, at instant: Instant,
+    verify: (FlowQuestion) -> FlowVerdict = { _ in .live }
+  ) {
     let moment = Moment(instant, timestamp: arrival.timestamp)
     do throws(Refusal) {
       switch try Packet.decode(bytes, family: family, arrival: arrival) {
@@ -17,7 +21,7 @@ extension NetworkState {
       case .dhcpv6(let message):
         if !message.isToClient, isForeign(arrival) { return count(.dhcpForeignRequest) }
         hear(message, on: arrival.interface, at: moment)
-      case .icmpError(let error): hear(error, on: arrival.interface, at: moment)
+      case .icmpError(let error): hear(error, on: arrival.interface, at: moment, verify: verify)
       }
     } catch {
       count(error)

@@ -27,6 +27,8 @@ package struct Limits: Sendable {
   package var holdTime: UInt64 = 60_000_000_000
   /// Shortest time between two MODIFYs of one folded trigger: 100 ms.
   package var foldInterval: UInt64 = 100_000_000
+  /// How long the repeats of a flow that was found live are believed without asking again: 1 s.
+  package var flowInterval: UInt64 = 1_000_000_000
 
   package init() {}
 }

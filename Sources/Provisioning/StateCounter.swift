@@ -5,6 +5,7 @@ package enum StateCounter: Int, CaseIterable, Sendable {
   case dhcpv6Requests, dhcpv6Replies, dhcpv6ForeignTransaction, dhcpv6ForeignClient, dhcpv6Unconfiguring
   case serversFull
   case icmpErrors, icmpForeignAddress, icmpKindIgnored, icmpFolded, icmpPathsFull
+  case icmpBelowLeastMTU, icmpFlowNotOurs, icmpFlowUnverified
   case dhcpForeignRequest
   case unknownInterface, parked, parkedFull
   case interfacesFull, addressesFull, routesFull, itemsFull
@@ -31,6 +32,9 @@ package enum StateCounter: Int, CaseIterable, Sendable {
     case .icmpKindIgnored: "icmp.kind-ignored"
     case .icmpFolded: "icmp.folded"
     case .icmpPathsFull: "icmp.paths-full"
+    case .icmpBelowLeastMTU: "icmp.mtu-below-minimum"
+    case .icmpFlowNotOurs: "icmp.flow-not-ours"
+    case .icmpFlowUnverified: "icmp.flow-unverified"
     case .unknownInterface: "state.unknown-interface"
     case .dhcpForeignRequest: "dhcp.request-of-another-host"
     case .parked: "state.parked"

@@ -27,6 +27,9 @@ struct UnreachablePaths: Sendable {
     var trigger: UInt32
     var lastHeard: Instant
     var lastTold: Instant
+    /// The flow whose packet was quoted when the kernel was last asked, and found it live.
+    var flow: ICMPError.Flow
+    var lastVerified: Instant
     /// Heard again since it was last told.
     var isFolded = false
     var deadline: Deadlines<TimedSubject>.Handle
@@ -36,12 +39,16 @@ struct UnreachablePaths: Sendable {
 }
 
 extension NetworkState {
-  /// An ICMP error whose quoted packet claims to be ours. It is believed only for an address that is ours, and
-  /// repeats of one path fold into one trigger, told at most once per `Limits.foldInterval`: a flood multiplies
-  /// nothing.
-  package mutating func hear(_ error: ICMPError, on interface: UInt32, at moment: Moment) {
+  /// An ICMP error whose quoted packet claims to be ours. It is believed only for an address that is ours and a flow
+  /// that `verify` calls live, and repeats of one path fold into one trigger, told at most once per
+  /// `Limits.foldInterval`: a flood multiplies nothing. Repeats for the flow that was found live last are believed for
+  /// `Limits.flowInterval` without asking; what is not believed leaves its path as it is.
+  package mutating func hear(
+    _ error: ICMPError, on interface: UInt32, at moment: Moment, verify: (FlowQuestion) -> FlowVerdict = { _ in .live }
+  ) {
     count(.icmpErrors)
     guard assumesAddresses || localAddresses[error.quotedSource] != nil else { return count(.icmpForeignAddress) }
+    if error.isBelowLeastMTU { return count(.icmpBelowLeastMTU) }
     guard unreachableKinds.contains(UnreachableKinds(error.kind)) else { return count(.icmpKindIgnored) }
     var key = UnreachablePaths.Key(
       local: error.quotedSource, destination: error.quotedDestination, interface: interface)
@@ -49,12 +56,19 @@ extension NetworkState {
       key.destination = error.family == .v4 ? .v4(.unspecified) : .v6(.unspecified)
     }
     if let index = unreachable.paths.index(forKey: key) {
+      let path = unreachable.paths.values[index]
+      let isRenewal = path.flow == error.flowIdentity && key.destination == error.quotedDestination
+      if !isRenewal || path.lastVerified.adding(nanoseconds: limits.flowInterval) <= moment.instant {
+        guard isLive(question(error, on: interface, isRenewal: isRenewal), verify) else { return }
+        unreachable.paths.values[index].flow = error.flowIdentity
+        unreachable.paths.values[index].lastVerified = moment.instant
+      }
       count(.icmpFolded)
       fold(error, into: index, moment)
       return
     }
     guard unreachable.paths.count < limits.unreachablePaths * 5 / 4 else { return count(.icmpPathsFull) }
-    guard let place = known(interface) else { return }
+    guard let place = known(interface), isLive(question(error, on: interface, isRenewal: false), verify) else { return }
     var origin = origin(interfaces[place].link, .icmp, moment)
     origin.icmpType = error.type
     origin.icmpCode = error.code
@@ -69,7 +83,17 @@ extension NetworkState {
     let deadline = deadlines.add(.path(key))
     deadlines.set(deadline, moment.instant.adding(nanoseconds: limits.holdTime))
     unreachable.paths[key] = UnreachablePaths.Path(
-      trigger: trigger, lastHeard: moment.instant, lastTold: moment.instant, deadline: deadline)
+      trigger: trigger, lastHeard: moment.instant, lastTold: moment.instant, flow: error.flowIdentity,
+      lastVerified: moment.instant, deadline: deadline)
+  }
+
+  private mutating func isLive(_ question: FlowQuestion, _ verify: (FlowQuestion) -> FlowVerdict) -> Bool {
+    switch verify(question) {
+    case .live: return true
+    case .notOurs: count(.icmpFlowNotOurs)
+    case .unverified: count(.icmpFlowUnverified)
+    }
+    return false
   }
 
   private mutating func fold(

@@ -30,6 +30,9 @@ import Testing
     Taken("unreachable = port, administrative,time-exceeded , packet-too-big,other") {
       $0.unreachableKinds == [.protocolOrPort, .administrative, .timeExceeded, .packetTooBig, .other]
     },
+    Taken("") { $0.checksFlows },
+    Taken("icmp-check = address") { !$0.checksFlows },
+    Taken("icmp-check = address\nicmp-check = flow") { $0.checksFlows },
     Taken("unreachable =") { $0.unreachableKinds.isEmpty },
     Taken("subscribers = 65536") { $0.subscribers.limit == 65_536 },
     Taken("subscriber-queue = 4096") { $0.subscribers.queueLimit == 4096 },

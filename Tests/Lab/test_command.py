@@ -138,7 +138,8 @@ def test_replay(lab: Lab, up0: Uplink, binary: Path, mif: MifEar, tdb: Tdb) -> N
     tdb.expect(cause=Verb.ADD, type=Kind.CONN_ESTABLISHED)
     lab.configure_by_hand(up0, "")
     lab.cut(up0)
-    lab.host.run("ping", "-c", "1", "-W", "1", "-I", "up0", "10.9.0.2", check=False)
+    # Two: ping is gone with the error about its last one, and then nothing says that it was there.
+    lab.host.run("ping", "-c", "2", "-W", "1", "-I", "up0", "10.9.0.2", check=False)
     tdb.expect(cause=Verb.ADD, type=Kind.DEST_UNREACHABLE)
     file = capture.stop()
     assert file.stat().st_size > 500

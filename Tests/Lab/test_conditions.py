@@ -272,7 +272,7 @@ def test_taken_back_with_the_route(how: str, path: Path, tdb: Tdb) -> None:
     """The route changed: what was said of the old one is nothing any more. Another family's stays."""
     with path.talk(path.peer) as opened:
         send_errors(path, opened.getsockname()[1], 1, tdb)
-    added = tdb.expect(cause=Verb.ADD, type=Kind.DEST_UNREACHABLE)
+        added = tdb.expect(cause=Verb.ADD, type=Kind.DEST_UNREACHABLE)
     other, this = ("-6", "-4") if path.v4 else ("-4", "-6")
     lab, uplink = path.lab, path.uplink
     lab.host.show(other, "route", "del", "default", "dev", "up0")

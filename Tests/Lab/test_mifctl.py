@@ -85,7 +85,8 @@ def test_monitor_and_lists(lab: Lab, up0: Uplink, agent: Agent, tdb: Tdb, mif: M
     assert all(name in interfaces for name in ("lo", "up0", "up1"))
 
     lab.cut(up0)
-    lab.host.run("ping", "-c", "1", "-W", "1", "-I", address, PEER4, check=False)
+    # Two: ping is gone with the error about its last one, and then nothing says that it was there.
+    lab.host.run("ping", "-c", "2", "-W", "1", "-I", address, PEER4, check=False)
     told = tdb.expect(type=Kind.DEST_UNREACHABLE, cause=Verb.ADD)
     seen(
         "the peer is unreachable", lambda o: o["event"] == "trigger" and o["change"] == "new" and PEER4 in json.dumps(o)

@@ -12,6 +12,8 @@ struct Host {
   /// Nanoseconds; the clock starts at an hour so that nothing depends on 0.
   private(set) var clock: UInt64 = 3_600_000_000_000
   private var watcher = Watcher()
+  /// What is said of the flows that ICMP errors quote.
+  var verify: (FlowQuestion) -> FlowVerdict = { _ in .live }
 
   static let up0: UInt32 = 2
   static let up1: UInt32 = 3
@@ -90,7 +92,7 @@ struct Host {
   mutating func hear(_ bytes: [UInt8], on index: UInt32 = up0, outgoing: Bool = false) {
     let family: Family = bytes[0] >> 4 == 4 ? .v4 : .v6
     let arrival = Arrival(interface: index, outgoing: outgoing, timestamp: clock + 1)
-    unsafe state.hear(bytes.span.bytes, family, arrival, at: Instant(nanoseconds: clock))
+    unsafe state.hear(bytes.span.bytes, family, arrival, at: Instant(nanoseconds: clock), verify: verify)
   }
 
   // MARK: What was told

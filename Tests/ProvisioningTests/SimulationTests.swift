@@ -99,6 +99,8 @@ private struct Simulation {
   private mutating func hear(_ packets: [[UInt8]], _ interface: UInt32, outgoing: Bool = false) {
     var packet = packets[random.below(packets.count)]
     if random.isTrue(3) { packet[random.below(packet.count)] ^= UInt8(1 << random.below(8)) }
+    let verdict: FlowVerdict = random.isTrue(80) ? .live : random.isTrue(50) ? .notOurs : .unverified
+    host.verify = { _ in verdict }
     last = "\(outgoing ? "sent" : "heard") on \(interface): \(packet)"
     if packet[0] >> 4 == 4 || packet[0] >> 4 == 6 { host.hear(packet, on: interface, outgoing: outgoing) }
   }
@@ -287,12 +289,13 @@ private struct Simulation {
       return Build.icmp4(
         3, UInt8(random.below(16)),
         Build.quote4(6, Build.tcp, source: local, destination: IPv4Address(0x0A00_0000 + UInt32(random.below(12)))),
-        destination: local)
+        rest: Build.u32(UInt32(random.below(1500))), destination: local)
     }
     let local = IPv6Address(prefix(UInt64(random.below(4))).high, UInt64(10 + random.below(6)))
     return Build.icmp6(
-      1, UInt8(random.below(8)), Build.quote6(6, Build.tcp, source: local, destination: v6Address(7)),
-      destination: local)
+      random.isTrue(20) ? 2 : 1, UInt8(random.below(8)),
+      Build.quote6(6, Build.tcp, source: local, destination: v6Address(7)),
+      rest: Build.u32(UInt32(random.below(1500))), destination: local)
   }
 
   // MARK: What must hold

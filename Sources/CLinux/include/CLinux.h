@@ -48,6 +48,7 @@
 #include <linux/netlink.h>
 #include <linux/packet_diag.h>
 #include <linux/sock_diag.h>
+#include <linux/xfrm.h>
 
 #ifdef _GNU_SOURCE
 
