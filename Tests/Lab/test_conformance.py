@@ -16,7 +16,7 @@ CASES = sorted(set(re.findall(r'(\w+Tests)/(\w+) "([^"]+)"', ALL)))
 
 @pytest.mark.parametrize("table", TABLES)
 def test_there_are_some(table: str) -> None:
-    assert len(re.findall(r"test_\w+\.py::test_\w+", TEXT[table])) > 50 and re.search(r"\w+Tests/\w+", TEXT[table])
+    assert len(re.findall(r"test_\w+\.py::test_\w+", TEXT[table])) > 20 and re.search(r"\w+Tests/\w+", TEXT[table])
 
 
 @pytest.mark.parametrize("file,name", LAB)
