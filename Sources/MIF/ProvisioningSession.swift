@@ -1,3 +1,4 @@
+import Platform
 import Synchronization
 
 /// The MIF API message by message for Swift concurrency: POST MESSAGE and GET MESSAGE of draft-ietf-mif-api-extension-05,
@@ -35,7 +36,7 @@ public final class ProvisioningSession: Sendable {
     while true {
       if Task.isCancelled { throw .cancelled }
       if let sequence = try core.post(request) { return sequence }
-      await Readiness.wait(for: core.descriptor, .write)
+      await Readiness.wait(for: core.sending.fileDescriptor, .write)
     }
   }
 
@@ -71,10 +72,17 @@ public final class ProvisioningSession: Sendable {
   fileprivate final class Core: Sendable {
     private let exchange: Mutex<ProvisioningExchange>
     let descriptor: Int32
+    /// The same socket once more, for waiting until it has room: see `Readiness`.
+    let sending: OwnedDescriptor
 
     init(path: String) throws(ClientError) {
       let exchange = try ProvisioningExchange(path: path)
       descriptor = exchange.descriptor
+      do throws(Errno) {
+        sending = OwnedDescriptor(try Descriptor.duplicate(of: descriptor))
+      } catch {
+        throw .system("fcntl", error.rawValue, path: path)
+      }
       self.exchange = Mutex(exchange)
     }
 

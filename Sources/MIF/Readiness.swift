@@ -3,6 +3,10 @@ import Dispatch
 /// Waits for descriptors without holding a thread. On Linux Swift's tasks run on libdispatch anyway: a source of it costs
 /// neither a library nor a thread that this process would not have, whereas a thread of our own would need a wake-up
 /// pipe and an end that somebody waits for.
+///
+/// One number is waited for in one direction only. libdispatch on Linux keeps both directions of a number in one record,
+/// and forgets one of them when a wait for the other begins while that one is ending: the wait then never ends. Who waits
+/// for both duplicates the descriptor.
 enum Readiness {
   enum Interest {
     case read

@@ -19,6 +19,11 @@ package struct Descriptor: ~Copyable {
     return number
   }
 
+  /// Another number for what `number` means (fcntl(2), F_DUPFD_CLOEXEC). Throws EMFILE and ENFILE.
+  package static func duplicate(of number: Int32) throws(Errno) -> Descriptor {
+    Descriptor(taking: try valueOrErrno { clinux_fcntl(number, F_DUPFD_CLOEXEC, 0) })
+  }
+
   /// setsockopt(2) with an integer.
   package func setOption(level: Int32, _ name: Int32, _ value: Int32) throws(Errno) {
     var value = value
