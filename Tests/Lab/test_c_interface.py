@@ -122,7 +122,7 @@ def test_messages(
     """Builders and readers against the golden vectors, and against those cut short and spoilt."""
     flags = ("-D_POSIX_C_SOURCE=200809L", *flags)
     program = build(tmp_path / "messages", ROOT / "Tests/C/messages.c", link, compiler, standard, flags)
-    print(run(*under, program, ROOT / "Tests/Vectors/trigger.txt", seconds=120))
+    print(run(*under, program, ROOT / "Tests/Vectors/trigger.txt", seconds=300))
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ Stand-alone, in a router's namespace, it sends one advertisement or repeats it:
 """
 
 import argparse
+import errno
 import ipaddress
 import socket
 import struct
@@ -109,11 +110,22 @@ class RouterAdvertisement:
 
 
 def send(raw: socket.socket, interface: int, wire: bytes, destination: str = ALL_NODES, hop_limit: int = 255) -> None:
-    """Sends by a raw ICMPv6 socket: the kernel adds IPv6 header and checksum, the source is link-local."""
+    """Sends by a raw ICMPv6 socket: the kernel adds IPv6 header and checksum, the source is link-local.
+
+    The link of a fresh lab is up for IPv6 when the kernel has come round to it; until then there is no way out.
+    """
     raw.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, hop_limit)
     raw.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, hop_limit)
     raw.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, 0)
-    raw.sendto(wire, (destination, 0, 0, interface))
+    deadline = time.monotonic() + 5
+    while True:
+        try:
+            raw.sendto(wire, (destination, 0, 0, interface))
+            return
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENETUNREACH, errno.EADDRNOTAVAIL) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 def _arguments() -> argparse.Namespace:

@@ -233,7 +233,7 @@ class TriggerClient(Connection):
             raise ProtocolError(f"reason of a deletion: {told}")
 
     def register(
-        self, extensions: int = CAUSE | REPLAY | WITH_ORIGIN, view: Payload | None = None, seconds: float = 5.0
+        self, extensions: int = CAUSE | REPLAY | WITH_ORIGIN, view: Payload | None = None, seconds: float = 30.0
     ) -> list[Trigger]:
         """Registers, with a FILTER if there is one, and with REPLAY reads up to the mark. Returns what was replayed."""
         before, marks = len(self.log), len(self.marks)
