@@ -17,7 +17,8 @@ struct Timestamp {
       return value
     }
     func skip(_ letter: Unicode.Scalar, or other: Unicode.Scalar? = nil) -> Bool {
-      guard let byte = rest.first, byte == UInt8(ascii: letter) || other.map({ byte == UInt8(ascii: $0) }) == true else {
+      guard let byte = rest.first, byte == UInt8(ascii: letter) || other.map({ byte == UInt8(ascii: $0) }) == true
+      else {
         return false
       }
       rest = rest.dropFirst()
