@@ -123,6 +123,7 @@ if !embedded {
     .testTarget(
       name: "ProvisioningTests", dependencies: ["PacketBuilders", "Provisioning", "Messages", "Wire"],
       swiftSettings: language),
+    .testTarget(name: "PvDInfoTests", dependencies: ["mif-pvdinfo", "Messages", "Wire"], swiftSettings: language),
     .testTarget(
       name: "PlatformTests", dependencies: ["Platform", "CLinux"], cSettings: linux, swiftSettings: language),
     .testTarget(

@@ -40,7 +40,7 @@ package struct Errand: Hashable, Sendable {
 }
 
 /// The program that fetches PvD Additional Information (RFC 8801 section 4), and what it is run with.
-package struct Fetcher: Sendable {
+package struct Fetcher: Equatable, Sendable {
   /// Absolute path. Its arguments are the agent's runtime directory and, if it is not nil, the file of `roots`; its
   /// standard input is a socket to the engine.
   package var program: [UInt8]
@@ -48,7 +48,8 @@ package struct Fetcher: Sendable {
   /// The certificates that it trusts, PEM; nil for the system's.
   package var roots: [UInt8]?
   /// Who it becomes; nil to stay who the keeper is.
-  package var identity: (user: UInt32, group: UInt32)?
+  package var user: UInt32?
+  package var group: UInt32
   /// After as many nanoseconds it is killed.
   package static let timeout: UInt64 = 60_000_000_000
 
@@ -58,12 +59,13 @@ package struct Fetcher: Sendable {
     self.program = program
     self.directory = directory
     self.roots = roots
-    self.identity = identity
+    user = identity?.user
+    group = identity?.group ?? 0
   }
 }
 
 /// The programs that the keeper may run, and for how long.
-package struct Hooks: Sendable {
+package struct Hooks: Equatable, Sendable {
   /// Absolute paths. Each is run with two arguments: `connect`, `idle` or `break`, and the interface's name.
   package var connect: [UInt8]?
   package var idle: [UInt8]?

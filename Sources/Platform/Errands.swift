@@ -170,7 +170,6 @@ struct Errands {
     let action: StaticString = "run the fetcher"
     guard let fetcher = hooks.fetcher else { throw SystemFailure("run a fetcher that is not configured", .noEntry) }
     let roots = fetcher.roots ?? []
-    let identity = fetcher.identity
     return try unsafe withPath(fetcher.program, orThrow: { SystemFailure(action, fetcher.program, $0) }) {
       program throws(SystemFailure) in
       try unsafe withPath(fetcher.directory, orThrow: { SystemFailure(action, fetcher.directory, $0) }) {
@@ -178,8 +177,8 @@ struct Errands {
         try unsafe withPath(roots, orThrow: { SystemFailure(action, roots, $0) }) { roots throws(SystemFailure) in
           try valueOrFailure(action, fetcher.program) {
             unsafe clinux_run_fetcher(
-              socket.descriptor.number, program, directory, roots, identity == nil ? 0 : 1, identity?.user ?? 0,
-              identity?.group ?? 0)
+              socket.descriptor.number, program, directory, roots, fetcher.user == nil ? 0 : 1, fetcher.user ?? 0,
+              fetcher.group)
           }
         }
       }

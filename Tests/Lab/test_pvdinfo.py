@@ -118,3 +118,161 @@ def test_good(lab: Lab, up0: Uplink, mif: MifEar, site: Site, agent: Agent) -> N
     }
     [datum] = mif.client.data(pvd.pvd, Element.RA, Info.ADDITIONAL_INFORMATION)
     assert 3500 < datum.valid <= 3600
+
+
+def test_mifctl(lab: Lab, up0: Uplink, mif: MifEar, site: Site, agent: Agent) -> None:
+    """`mifctl pvds --json` shows the object as text."""
+    if "MIFCTL" not in os.environ:
+        pytest.skip("MIFCTL is not set: mifctl's path")
+    site.serve(good(up0))
+    site.advertise(up0)
+    eventually(lambda: _known(mif), 20)
+    command = [os.environ["MIFCTL"], "--runtime-dir", str(agent.directory), "pvds", "--json"]
+    for line in lab.host.run(*command).splitlines():
+        pvd = json.loads(line)
+        if pvd["name"] == NAME:
+            [element] = pvd["elements"]
+            [item] = [item for item in element["data"] if item["key"] == "additional-information"]
+            assert json.loads(item["text"])["identifier"] == NAME
+
+
+def _known(mif: MifEar) -> None:
+    assert information(mif) is not None
+
+
+def test_sequence_number(lab: Lab, up0: Uplink, mif: MifEar, site: Site, agent: Agent) -> None:
+    """Another sequence number: what is known is dropped at once, and fetched anew, ten seconds after the last time."""
+    server = site.serve(good(up0, dnsZones=["old.example"]))
+    site.advertise(up0)
+    eventually(lambda: _known(mif), 20)
+    server.answer = good(up0, dnsZones=["new.example"])
+    first = server.times[0]
+    site.advertise(up0, sequence=2)
+    eventually(lambda: _unknown(mif))
+    server.wait_asked(2, seconds=30)
+    assert server.times[1] - first > 9
+    eventually(lambda: _known(mif), 20)
+    told = information(mif)
+    assert told is not None and told["dnsZones"] == ["new.example"]
+
+
+def _unknown(mif: MifEar) -> None:
+    assert information(mif) is None
+
+
+def test_flag_withdrawn(lab: Lab, up0: Uplink, mif: MifEar, site: Site, agent: Agent) -> None:
+    """Without the H flag there is none any more."""
+    site.serve(good(up0))
+    site.advertise(up0)
+    eventually(lambda: _known(mif), 20)
+    site.advertise(up0, http=False)
+    eventually(lambda: _unknown(mif))
+
+
+def test_redirection(lab: Lab, up0: Uplink, mif: MifEar, site: Site, agent: Agent) -> None:
+    """A redirection is followed, over https, through the same PvD."""
+    there = {"Location": f"https://{NAME}/elsewhere"}
+    server = site.serve(
+        lambda request: (
+            Response(b"", 302, headers=there) if request.path.startswith("/.well") else Response(document(up0))
+        )
+    )
+    site.advertise(up0)
+    eventually(lambda: _known(mif), 20)
+    assert [request.path for request in server.requests] == ["/.well-known/pvd", "/elsewhere"]
+
+
+BAD: dict[str, Callable[[Uplink], Answer]] = {
+    "another identifier": lambda up0: good(up0, identifier="pvd.example.org."),
+    "expired": lambda up0: good(up0, expires="2020-05-23T06:00:00Z"),
+    "no date": lambda up0: good(up0, expires="tomorrow"),
+    "prefix not covered": lambda up0: good(up0, prefixes=["2001:db8:77::/48"]),
+    "no prefixes": lambda up0: good(up0, prefixes=None),
+    "too long": lambda up0: good(up0, dnsZones=["a" * 100_000]),
+    "no JSON": lambda _: lambda _: Response(b"<html>Welcome! Please log in.</html>", kind="text/html"),
+    "not found": lambda _: lambda _: Response(b"", 404),
+    "redirection to http": lambda _: lambda _: Response(b"", 302, headers={"Location": f"http://{NAME}/"}),
+    "redirection in circles": lambda _: lambda _: Response(b"", 302, headers={"Location": f"https://{NAME}/"}),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_refused(case: str, lab: Lab, up0: Uplink, mif: MifEar, site: Site, agent: Agent) -> None:
+    """Nothing of it is used, and it is not asked for again on this network, whatever the sequence number."""
+    server = site.serve(BAD[case](up0))
+    site.advertise(up0)
+    _wait_for(mif, "pvd-info.refused")
+    assert information(mif) is None
+    asked = len(server.requests)
+    site.advertise(up0, sequence=2)
+    server.answer = good(up0)
+    mif.silent_for(2.0, kind=Mif.NO_ELEMENT)
+    assert information(mif) is None and len(server.requests) == asked
+    assert mif.client.statistics()["pvd-info.requests"] == 1
+
+
+def _wait_for(mif: MifEar, counter: str, seconds: float = 20.0) -> None:
+    wait_until(lambda: mif.client.statistics()[counter] == 1, f"{counter} is 1", seconds)
+
+
+@pytest.mark.parametrize("case", ["unknown authority", "another name"])
+def test_certificate(case: str, lab: Lab, up0: Uplink, mif: MifEar, site: Site, agent: Agent) -> None:
+    """TLS proves that the server is the PvD's: else nothing is even asked."""
+    if case == "another name":
+        server = site.serve(good(up0), host="www.example.net")
+    else:
+        server = site.serve(good(up0), Authority(site.directory, "stranger"))
+    site.advertise(up0)
+    _wait_for(mif, "pvd-info.refused")
+    assert information(mif) is None and not server.requests and server.connections > 0
+
+
+def test_silence(lab: Lab, up0: Uplink, mif: MifEar, site: Site, agent: Agent) -> None:
+    """A server that never answers is left after 30 seconds; nothing else waits for it."""
+    server = site.serve(lambda _: None)
+    site.advertise(up0)
+    server.wait_asked()
+    mif.client.barrier()
+    _wait_for(mif, "pvd-info.not-reached", 60)
+    assert information(mif) is None
+
+
+def test_no_way_around(lab: Lab, up0: Uplink, up1: Uplink, mif: MifEar, site: Site, agent: Agent) -> None:
+    """A server that only another network reaches is not reached."""
+    lab.router(up0).ip(f"route add unreachable {PEER6}")
+    advertised(lab, mif, up1, [DNS6])
+    lab.reaches(up1, PEER6)
+    server = site.serve(good(up0))
+    site.advertise(up0)
+    _wait_for(mif, "pvd-info.not-reached", 60)
+    assert information(mif) is None and server.connections == 0
+
+
+def test_unprivileged(lab: Lab, up0: Uplink, mif: MifEar, site: Site, agent: Agent) -> None:
+    """The fetcher is the engine's user, without a capability, and has nothing open but the socket and the log."""
+    server = site.serve(lambda _: None)
+    site.advertise(up0)
+    server.wait_asked()
+    keeper = agent.family[1]
+    [fetcher] = Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split()
+    status, engine = _status(int(fetcher)), _status(agent.child.pid)
+    assert status["Name"] == "mif-pvdinfo" and status["NoNewPrivs"] == "1"
+    assert status["Uid"] == engine["Uid"] and status["Gid"] == engine["Gid"] and "0" not in status["Uid"].split()
+    assert not status["Groups"].strip()
+    assert {int(status[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {0}
+    assert Path(f"/proc/{fetcher}/environ").read_bytes() == b""
+    agent.stop()
+    wait_until(lambda: not Path(f"/proc/{fetcher}").exists(), "the fetcher ends with the agent")
+
+
+def _status(process: int) -> dict[str, str]:
+    return dict(line.split(":\t", 1) for line in Path(f"/proc/{process}/status").read_text().splitlines())
+
+
+def test_no_program(lab: Lab, up0: Uplink, binary: Path) -> None:
+    """Without the program the agent says so and goes on."""
+    file = lab.record.directory / "mifd.conf"
+    file.write_text("pvd-info-program = /nowhere/mif-pvdinfo\n")
+    agent = Agent(lab, binary, "--config", str(file))
+    said = "PvD Additional Information is not fetched: cannot run /nowhere/mif-pvdinfo: No such file or directory"
+    assert said in agent.child.output()

@@ -5,6 +5,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +83,8 @@ class HttpsServer:
         family = socket.AF_INET6 if ipaddress.ip_address(ip).version == 6 else socket.AF_INET
         self.answer = answer
         self.requests: list[Request] = []
+        self.times: list[float] = []
+        """Of the requests, on the monotonic clock."""
         self.connections = 0
         self._context = context
         self._closing = threading.Event()
@@ -138,6 +141,7 @@ class HttpsServer:
         headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
         request = Request(path, headers, source)
         tell(f"web  GET {path} from {source}")
+        self.times.append(time.monotonic())
         self.requests.append(request)
         response = self.answer(request)
         if response is None:
