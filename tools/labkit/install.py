@@ -24,6 +24,7 @@ NEEDS = {
     "/usr/lib/python3/dist-packages/scapy": "python3-scapy",
     "/usr/bin/strace": "strace",
     "/usr/lib/python3/dist-packages/pytest": "python3-pytest",
+    "/usr/bin/openssl": "openssl",
     "/usr/bin/gcc": "gcc",
     "/usr/bin/g++": "g++",
     "/usr/bin/clang": "clang",
