@@ -4,7 +4,7 @@ import MIF
 import Platform
 
 /// Why there is no object.
-enum Failure: Error, Equatable {
+enum FetchFailure: Error, Equatable {
   /// There was no server to talk to, or it fell silent.
   case notReached(String)
   /// An error of TLS or HTTP, or no such object.
@@ -33,7 +33,7 @@ struct Download {
   }
 
   /// What is there, redirections followed: they must lead to `https` as well.
-  func object(at location: Location) throws(Failure) -> [UInt8] {
+  func object(at location: Location) throws(FetchFailure) -> [UInt8] {
     var location = location
     for _ in 0...Download.redirectionLimit {
       switch try answer(at: location) {
@@ -51,7 +51,7 @@ struct Download {
     case redirection(String)
   }
 
-  private func answer(at location: Location) throws(Failure) -> Answer {
+  private func answer(at location: Location) throws(FetchFailure) -> Answer {
     var socket = try connect(to: location)
     // libcurl has taken it if it is -1.
     defer { if socket >= 0 { closeDescriptor(socket) } }
@@ -97,7 +97,7 @@ struct Download {
     return try unsafe answer(handle, body)
   }
 
-  private func answer(_ handle: UnsafeMutableRawPointer, _ body: Body) throws(Failure) -> Answer {
+  private func answer(_ handle: UnsafeMutableRawPointer, _ body: Body) throws(FetchFailure) -> Answer {
     var status = 0
     unsafe ccurl_status(handle, &status)
     switch status {
@@ -111,7 +111,7 @@ struct Download {
     }
   }
 
-  private func check(_ code: CURLcode) throws(Failure) {
+  private func check(_ code: CURLcode) throws(FetchFailure) {
     if code == CURLE_OK { return }
     let reason = unsafe String(cString: curl_easy_strerror(code))
     switch code {
@@ -123,7 +123,7 @@ struct Download {
 
   private var timeLeft: UInt64 { deadline - min(deadline, Clock.bootTime()) }
 
-  private func connect(to location: Location) throws(Failure) -> Int32 {
+  private func connect(to location: Location) throws(FetchFailure) -> Int32 {
     let options = ConnectOptions(domain: domain, timeout: .nanoseconds(timeLeft))
     do throws(ClientError) {
       let connector = try Connector(

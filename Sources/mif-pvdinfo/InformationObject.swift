@@ -17,7 +17,7 @@ struct InformationObject: Codable {
   /// The checked object of a domain, as the engine is told it.
   static func report(
     _ document: [UInt8], ofDomain name: String, at now: Int64
-  ) throws(Failure) -> InformationReport {
+  ) throws(FetchFailure) -> InformationReport {
     guard String(validating: document, as: UTF8.self) != nil else { throw .refused("no UTF-8") }
     guard depth(document) <= depthLimit else { throw .refused("JSON that nests too deep") }
     var object: InformationObject
@@ -41,7 +41,7 @@ struct InformationObject: Codable {
   }
 
   /// As JSON, always in the same form.
-  private func text() throws(Failure) -> [UInt8] {
+  private func text() throws(FetchFailure) -> [UInt8] {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     guard let text = try? encoder.encode(self), text.count <= InformationReport.textLimit else {

@@ -18,7 +18,7 @@ struct Main {
     let download = Download(
       through: request.pvd, runtimeDirectory: directory, roots: words.dropFirst().first)
     var report: InformationReport
-    do throws(Failure) {
+    do throws(FetchFailure) {
       guard let location = Location(ofDomain: name) else { throw .refused("no name of a host") }
       let now = Int64(Clock.realTime() / 1_000_000_000)
       report = try InformationObject.report(try download.object(at: location), ofDomain: name, at: now)

@@ -10,7 +10,7 @@ import Wire
   /// 2026-01-01T00:00:00Z.
   private let now: Int64 = 1_767_225_600
 
-  private func report(_ text: String) throws(Failure) -> InformationReport {
+  private func report(_ text: String) throws(FetchFailure) -> InformationReport {
     try InformationObject.report(Array(text.utf8), ofDomain: name, at: now)
   }
 
@@ -57,13 +57,13 @@ import Wire
       object(#", "x": \#(String(repeating: "[", count: 16))\#(String(repeating: "]", count: 16))"#),
     ]
     for text in bad {
-      #expect(throws: Failure.self, "\(text.prefix(200))") { try report(text) }
+      #expect(throws: FetchFailure.self, "\(text.prefix(200))") { try report(text) }
     }
-    #expect(throws: Failure.self) {
+    #expect(throws: FetchFailure.self) {
       try InformationObject.report(Array(object().utf8) + [0xFF], ofDomain: name, at: now)
     }
     // UTF-16 is none of I-JSON's (RFC 7493).
-    #expect(throws: Failure.self) {
+    #expect(throws: FetchFailure.self) {
       try InformationObject.report(object().utf16.flatMap { [0, UInt8($0)] }, ofDomain: name, at: now)
     }
   }
