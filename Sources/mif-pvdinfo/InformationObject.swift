@@ -18,7 +18,8 @@ struct InformationObject: Codable {
   static func report(
     _ document: [UInt8], ofDomain name: String, at now: Int64
   ) throws(FetchFailure) -> InformationReport {
-    guard String(validating: document, as: UTF8.self) != nil else { throw .refused("no UTF-8") }
+    // A zero would be UTF-16 or UTF-32, which JSONDecoder reads too (RFC 7493 2.1: UTF-8).
+    guard String(validating: document, as: UTF8.self) != nil, !document.contains(0) else { throw .refused("no UTF-8") }
     guard depth(document) <= depthLimit else { throw .refused("JSON that nests too deep") }
     var object: InformationObject
     do {

@@ -16,7 +16,7 @@ import Wire
 
   private func object(
     _ identifier: String = #""pvd.example.net.""#, expires: String = #""2026-06-01T12:00:00Z""#,
-    prefixes: String = #"["2001:db8:1::/48"]"#, _ more: String = ""
+    prefixes: String = #"["2001:db8:1::/48"]"#, more: String = ""
   ) -> String {
     #"{"identifier": \#(identifier), "expires": \#(expires), "prefixes": \#(prefixes)\#(more)}"#
   }
@@ -27,7 +27,7 @@ import Wire
       #"{"dnsZones":["example.net","a.example"],"expires":"2026-06-01T12:00:00Z","identifier":"pvd.example.net","#
       + #""noInternet":true,"prefixes":["2001:db8:1::/48"]}"#
     #expect(
-      try report(object(more))
+      try report(object(more: more))
         == .known(
           expires: 1_780_315_200, prefixes: [IPPrefix(.v6(IPv6Address(0x2001_0db8_0001_0000, 0)), 48)],
           text: Array(text.utf8)))
@@ -52,9 +52,10 @@ import Wire
       object(prefixes: #"["192.0.2.0/24"]"#),
       object(prefixes: #"["2001:db8::/129"]"#), object(prefixes: #"["2001:db8::/+1"]"#), object(prefixes: "[1]"),
       object(prefixes: "[" + Array(repeating: #""2001:db8::/32""#, count: 65).joined(separator: ",") + "]"),
-      object(#", "noInternet": "true""#), object(#", "dnsZones": "example.net""#), object(#", "dnsZones": [1]"#),
-      object(#", "dnsZones": ["\#(String(repeating: "a", count: 4096))"]"#),
-      object(#", "x": \#(String(repeating: "[", count: 16))\#(String(repeating: "]", count: 16))"#),
+      object(more: #", "noInternet": "true""#), object(more: #", "dnsZones": "example.net""#),
+      object(more: #", "dnsZones": [1]"#),
+      object(more: #", "dnsZones": ["\#(String(repeating: "a", count: 4096))"]"#),
+      object(more: #", "x": \#(String(repeating: "[", count: 16))\#(String(repeating: "]", count: 16))"#),
     ]
     for text in bad {
       #expect(throws: FetchFailure.self, "\(text.prefix(200))") { try report(text) }
@@ -69,7 +70,7 @@ import Wire
   }
 
   @Test func `Brackets within strings do not nest`() throws {
-    _ = try report(object(#", "x": "\#(String(repeating: #"[\""#, count: 40))""#))
+    _ = try report(object(more: #", "x": "\#(String(repeating: #"[\""#, count: 40))""#))
   }
 }
 
