@@ -32,6 +32,7 @@ var targets: [Target] = [
   .target(name: "CLinux", cSettings: linux),
   .systemLibrary(name: "CNetlink", pkgConfig: "libnl-3.0", providers: [.apt(["libnl-3-dev"])]),
   .systemLibrary(name: "CAres", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
+  .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
   .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
 
   .target(name: "Wire", swiftSettings: agent),
@@ -92,6 +93,7 @@ if embedded {
 if !embedded {
   products += [
     .executable(name: "mifctl", targets: ["mifctl"]),
+    .executable(name: "mif-pvdinfo", targets: ["mif-pvdinfo"]),
     .library(name: "MIF", targets: ["MIF"]),
   ]
   dependencies = [.package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")]
@@ -105,6 +107,9 @@ if !embedded {
         "Capture", "CLinux", "MIF", "Wire", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       cSettings: linux, swiftSettings: language),
+    .executableTarget(
+      name: "mif-pvdinfo", dependencies: ["CCurl", "CLinux", "MIF", "Messages", "Platform", "Wire"], cSettings: linux,
+      swiftSettings: language),
   ]
   targets += [
     .target(
@@ -118,6 +123,7 @@ if !embedded {
     .testTarget(
       name: "ProvisioningTests", dependencies: ["PacketBuilders", "Provisioning", "Messages", "Wire"],
       swiftSettings: language),
+    .testTarget(name: "PvDInfoTests", dependencies: ["mif-pvdinfo", "Messages", "Wire"], swiftSettings: language),
     .testTarget(
       name: "PlatformTests", dependencies: ["Platform", "CLinux"], cSettings: linux, swiftSettings: language),
     .testTarget(

@@ -21,6 +21,7 @@ package final class Agent {
     static let packets: UInt64 = 4
     static let taps: UInt64 = 5
     static let keeper: UInt64 = 6
+    static let fetches: UInt64 = 7
   }
 
   /// ICMP errors looked at before everybody else has a turn.
@@ -40,6 +41,7 @@ package final class Agent {
   private let followsClients: Bool
   private let keeper: Keeper
   private var errands = ErrandCounts()
+  private var fetches = InformationFetches()
   private var subscribers: Subscribers
   /// Held as long as the agent runs.
   private let lock: InstanceLock
@@ -57,7 +59,9 @@ package final class Agent {
     do throws(SystemFailure) {
       let identity = Process.effectiveUser == 0 ? configuration.identity : nil
       // First of all: the keeper, and what it runs, inherits what is open and what is set.
-      let keeper = try Agent.keeper(directory, configuration.hooks)
+      var hooks = configuration.hooks
+      hooks.fetcher = InformationFetches.fetcher(configuration, directory, identity)
+      let keeper = try Agent.keeper(directory, hooks)
       Process.raiseDescriptorLimit()
       let signals = try Agent.prepare("signals") { () throws(Errno) in try Signals() }
       let poller = try Agent.prepare("epoll") { () throws(Errno) in try Poller() }
@@ -75,6 +79,8 @@ package final class Agent {
       if let identity { try Privileges.drop(to: identity.user, group: identity.group) }
       taps = ClientTaps(keeper: keeper)
       state = NetworkState(limits: configuration.limits, unreachableKinds: configuration.unreachableKinds)
+      state.fetchesInformation = hooks.fetcher != nil
+      state.random = RandomTimes(seed: .random(in: 0 ... .max))
       self.keeper = keeper
       followsClients = configuration.followsDHCPClients
       self.lock = lock
@@ -206,6 +212,7 @@ extension Agent {
         case Token.signals: if try handleSignals() { return end() }
         case Token.timer: _ = timer.acknowledge()
         case Token.keeper: heed(event)
+        case Token.fetches: takeInformation()
         case Token.kernel, Token.packets, Token.taps: break
         default:
           subscribers.handle(event, &state, at: now(), poller) { body in
@@ -219,6 +226,7 @@ extension Agent {
       }
       advance()
       runErrands()
+      fetches.begin(&state, keeper, poller, token: Token.fetches, at: now())
       subscribers.settle(poller)
     }
   }
@@ -237,6 +245,12 @@ extension Agent {
     while let errand = subscribers.nextErrand() {
       if !keeper.run(errand) { errands.count(errand, .busy) }
     }
+  }
+
+  private func takeInformation() {
+    let moment = now()
+    fetches.take(&state, poller, at: moment)
+    subscribers.publish(&state, at: moment)
   }
 
   /// Hears from the keeper how errands ended, or that it has gone.

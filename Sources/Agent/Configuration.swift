@@ -28,6 +28,10 @@ package struct Configuration: Sendable {
     case nil: Privileges.user(named: "mifd") ?? (65_534, 65_534)
     }
   }
+  /// Whether PvD Additional Information is fetched, by which program, and which certificates that trusts.
+  package var fetchesInformation = true
+  package var informationProgram = Array("/usr/libexec/mif-pvdinfo".utf8)
+  package var informationRoots: [UInt8]?
   private var user: UInt32?
   private var namesReaders = false
 
@@ -119,8 +123,16 @@ package struct Configuration: Sendable {
     case "control-ring": controlRing = try number(value, 16_384...67_108_864)
     case "error-ring": errorRing = try number(value, 16_384...67_108_864)
     case "dhcp-clients": followsDHCPClients = try choice(value)
+    case "pvd-info": fetchesInformation = try choice(value)
+    case "pvd-info-program": informationProgram = try path(value)
+    case "pvd-info-roots": informationRoots = try path(value)
     default: throw .unknownKey
     }
+  }
+
+  private func path(_ text: ArraySlice<UInt8>) throws(Reason) -> [UInt8] {
+    guard text.first == UInt8(ascii: "/"), !text.contains(0) else { throw .value("an absolute path") }
+    return Array(text)
   }
 
   private func number(_ text: ArraySlice<UInt8>, _ range: ClosedRange<Int>) throws(Reason) -> Int {

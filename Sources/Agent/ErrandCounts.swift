@@ -6,6 +6,7 @@ struct ErrandCounts {
   private var linksDown: UInt64 = 0
   private var solicitations: UInt64 = 0
   private var hooks: UInt64 = 0
+  private var fetches: UInt64 = 0
   private var failed: UInt64 = 0
   private var timedOut: UInt64 = 0
   private var busy: UInt64 = 0
@@ -17,6 +18,7 @@ struct ErrandCounts {
       case .setUp: linksUp += 1
       case .setDown: linksDown += 1
       case .solicitRouter: solicitations += 1
+      case .fetchInformation: fetches += 1
       case .connectHook, .idleHook, .breakHook: hooks += 1
       }
     case .failed: failed += 1
@@ -30,6 +32,7 @@ struct ErrandCounts {
     body("keeper.links-taken-down", linksDown)
     body("keeper.solicitations-sent", solicitations)
     body("keeper.hooks-run", hooks)
+    body("keeper.fetchers-run", fetches)
     body("keeper.failed", failed)
     body("keeper.timed-out", timedOut)
     body("keeper.busy", busy)

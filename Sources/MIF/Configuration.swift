@@ -24,6 +24,8 @@ public struct ConfigurationKey: RawRepresentable, Hashable, Sendable, CustomStri
   public static let domainName = ConfigurationKey(rawValue: 15)
   public static let hostName = ConfigurationKey(rawValue: 16)
   public static let timeZone = ConfigurationKey(rawValue: 17)
+  /// PvD Additional Information (RFC 8801 section 4): a JSON object as text.
+  public static let additionalInformation = ConfigurationKey(rawValue: 18)
 
   /// The number of an option that has no key of its own.
   public var optionNumber: UInt16? { rawValue >> 16 == 1 ? UInt16(truncatingIfNeeded: rawValue) : nil }
@@ -31,7 +33,7 @@ public struct ConfigurationKey: RawRepresentable, Hashable, Sendable, CustomStri
   private static let names: [UInt32: String] = [
     1: "dns", 2: "search", 3: "mtu", 4: "hoplimit", 5: "prefix", 6: "route", 7: "router", 8: "ntp",
     9: "captive-portal", 10: "pref64", 11: "encrypted-dns", 12: "pvd-option", 13: "lease", 14: "delegated-prefix",
-    15: "domain", 16: "hostname", 17: "timezone",
+    15: "domain", 16: "hostname", 17: "timezone", 18: "additional-information",
   ]
   public var description: String {
     if let name = ConfigurationKey.names[rawValue] { return name }

@@ -66,6 +66,7 @@ package struct InformationIdentifier: RawRepresentable, Hashable, Sendable {
   package static let domainName = InformationIdentifier(rawValue: 15)
   package static let hostName = InformationIdentifier(rawValue: 16)
   package static let timeZone = InformationIdentifier(rawValue: 17)
+  package static let additionalInformation = InformationIdentifier(rawValue: 18)
   /// The raw bytes of an option by its number, for what has no identifier of its own.
   package static func rawOption(_ number: UInt16) -> InformationIdentifier {
     InformationIdentifier(rawValue: 0x1_0000 | UInt32(number))

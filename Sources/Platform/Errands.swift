@@ -13,6 +13,8 @@ struct Errands {
 
   private struct Task {
     let errand: Errand
+    /// What the fetcher talks over, until it has it.
+    var socket: PassedDescriptor?
     /// 0 while it waits.
     var process: Int32 = 0
     var name: [UInt8] = []
@@ -42,7 +44,7 @@ struct Errands {
     return next == .max ? nil : next
   }
 
-  mutating func take(_ errand: Errand, at now: UInt64) {
+  mutating func take(_ errand: Errand, _ socket: PassedDescriptor, at now: UInt64) {
     if errand.kind == .solicitRouter {
       do throws(Errno) {
         try RouterSolicitation.send(on: errand.interface)
@@ -54,11 +56,11 @@ struct Errands {
       return
     }
     let last = tasks.last { $0.errand.interface == errand.interface && $0.errand.kind.isHook == errand.kind.isHook }
-    if last?.errand == errand || tasks.count >= Errands.limit {
+    if last?.errand == errand && !errand.kind.isFetch || tasks.count >= Errands.limit {
       report(errand, .busy)
       return
     }
-    tasks.append(Task(errand: errand))
+    tasks.append(Task(errand: errand, socket: errand.kind.isFetch ? socket : nil))
     start(at: now)
   }
 
@@ -92,7 +94,7 @@ struct Errands {
 
   private func kill(_ task: Task) {
     // A program leads its session, and so its process group.
-    _ = CLinux.kill(task.errand.kind.isHook ? -task.process : task.process, SIGKILL)
+    _ = CLinux.kill(task.errand.kind.isLinkChange ? task.process : -task.process, SIGKILL)
   }
 
   // MARK: Starting
@@ -125,6 +127,10 @@ struct Errands {
       if errand.kind.isLinkChange {
         tasks[place].process = try changeLink(errand)
         tasks[place].deadline = now &+ Errands.linkTimeout
+      } else if let socket = tasks[place].socket {
+        tasks[place].process = try fetch(over: socket)
+        tasks[place].socket = nil
+        tasks[place].deadline = now &+ Fetcher.timeout
       } else {
         tasks[place].name = try Errands.name(errand.interface)
         tasks[place].process = try run(errand.kind, tasks[place].name)
@@ -160,12 +166,31 @@ struct Errands {
     return process
   }
 
+  private func fetch(over socket: PassedDescriptor) throws(SystemFailure) -> Int32 {
+    let action: StaticString = "run the fetcher"
+    guard let fetcher = hooks.fetcher else { throw SystemFailure("run a fetcher that is not configured", .noEntry) }
+    let roots = fetcher.roots ?? []
+    return try unsafe withPath(fetcher.program, orThrow: { SystemFailure(action, fetcher.program, $0) }) {
+      program throws(SystemFailure) in
+      try unsafe withPath(fetcher.directory, orThrow: { SystemFailure(action, fetcher.directory, $0) }) {
+        directory throws(SystemFailure) in
+        try unsafe withPath(roots, orThrow: { SystemFailure(action, roots, $0) }) { roots throws(SystemFailure) in
+          try valueOrFailure(action, fetcher.program) {
+            unsafe clinux_run_fetcher(
+              socket.descriptor.number, program, directory, roots, fetcher.user == nil ? 0 : 1, fetcher.user ?? 0,
+              fetcher.group)
+          }
+        }
+      }
+    }
+  }
+
   private func hook(_ kind: Errand.Kind) -> (path: [UInt8], action: [UInt8])? {
     switch kind {
     case .connectHook: hooks.connect.map { ($0, Array("connect".utf8)) }
     case .idleHook: hooks.idle.map { ($0, Array("idle".utf8)) }
     case .breakHook: hooks.break.map { ($0, Array("break".utf8)) }
-    case .setUp, .setDown, .solicitRouter: nil
+    case .setUp, .setDown, .solicitRouter, .fetchInformation: nil
     }
   }
 
@@ -193,6 +218,8 @@ struct Errands {
         let reason = Errno(rawValue: clinux_wifexited(status) != 0 ? clinux_wexitstatus(status) : EINTR)
         Log.warning("cannot set interface \(errand.interface) \(errand.kind.direction): \(reason)")
       }
+    } else if errand.kind.isFetch && isDone {
+      // It says itself what it found.
     } else if clinux_wifexited(status) != 0 {
       log(task, " ended with status \(clinux_wexitstatus(status))")
     } else {
@@ -202,7 +229,9 @@ struct Errands {
   }
 
   private func log(_ task: Task, _ end: LogLine) {
-    if let hook = hook(task.errand.kind) {
+    if task.errand.kind.isFetch {
+      Log.warning("\(hooks.fetcher?.program ?? [])\(end.text)")
+    } else if let hook = hook(task.errand.kind) {
       Log.notice("\(hook.path) \(hook.action) \(task.name)\(end.text)")
     } else {
       Log.warning("a change of interface \(task.errand.interface)\(end.text)")

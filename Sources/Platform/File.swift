@@ -21,6 +21,13 @@ package enum File {
     return contents
   }
 
+  /// access(2): whether there is a program there that this process may run.
+  package static func check(_ program: [UInt8]) throws(SystemFailure) {
+    try unsafe withPath(program, orThrow: { SystemFailure("run", program, $0) }) { path throws(SystemFailure) in
+      _ = try valueOrFailure("run", program) { unsafe access(path, X_OK) }
+    }
+  }
+
   /// open(2), for reading.
   package static func open(_ path: [UInt8]) throws(SystemFailure) -> Descriptor {
     Descriptor(taking: try openFile(path, O_RDONLY | O_CLOEXEC))

@@ -179,11 +179,13 @@ package final class Keeper {
   private static func takeErrand(_ words: borrowing Descriptor, _ errands: inout Errands) -> Bool {
     var word = Word(kind: 0, outcome: 0, interface: 0)
     let size = MemoryLayout<Word>.size
-    let received = unsafe recv(words.number, &word, size, Int32(MSG_DONTWAIT))
+    var passed: Int32 = -1
+    let received = unsafe clinux_receive_descriptor(words.number, &word, size, &passed, Int32(MSG_DONTWAIT))
+    let socket = Descriptor(taking: passed)
     if received < 0 { return Errno.current == .interrupted || Errno.current == .wouldBlock }
     if received != size { return false }
     if let kind = Errand.Kind(rawValue: UInt8(truncatingIfNeeded: word.kind)) {
-      errands.take(Errand(kind, word.interface), at: Clock.bootTime())
+      errands.take(Errand(kind, word.interface), PassedDescriptor(socket), at: Clock.bootTime())
     }
     return true
   }
@@ -216,10 +218,27 @@ package final class Keeper {
   package var reports: Int32 { errands.number }
 
   /// Hands an errand over without waiting. False if the keeper has its hands full, or is gone.
-  package func run(_ errand: Errand) -> Bool {
+  package func run(_ errand: Errand) -> Bool { run(errand, passing: -1) }
+
+  /// Has the fetcher started for an interface: it gets one end of a socket pair, where `question` waits for it, and
+  /// answers there with one datagram. nil where that can't be.
+  package func fetchInformation(for interface: UInt32, _ question: [UInt8]) -> Descriptor? {
+    guard let ends = try? Keeper.channel() else { return nil }
+    let own = Descriptor(taking: ends.engine)
+    let its = Descriptor(taking: ends.keeper)
+    let sent = unsafe question.withUnsafeBytes {
+      unsafe send(own.number, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT | MSG_NOSIGNAL))
+    }
+    if sent != question.count || !run(Errand(.fetchInformation, interface), passing: its.number) {
+      return nil
+    }
+    return own
+  }
+
+  private func run(_ errand: Errand, passing number: Int32) -> Bool {
     var word = Word(kind: UInt16(errand.kind.rawValue), outcome: 0, interface: errand.interface)
-    let flags = Int32(MSG_DONTWAIT | MSG_NOSIGNAL)
-    return unsafe send(errands.number, &word, MemoryLayout<Word>.size, flags) == MemoryLayout<Word>.size
+    let size = MemoryLayout<Word>.size
+    return unsafe clinux_send_descriptor(errands.number, &word, size, number, Int32(MSG_DONTWAIT)) == size
   }
 
   /// The next errand that has ended; nil if there is none. Never waits.

@@ -14,9 +14,11 @@ extension NetworkState {
 
   /// - Complexity: linear in the interface's addresses; each event of the kernel's costs that.
   mutating func reconcile(_ place: Int, _ moment: Moment) {
+    considerInformation(place, moment)
     let wanted = wanted(on: interfaces[place])
     withdraw(wanted, place)
     announce(wanted, place, moment)
+    startInformationFetch(place, moment)
   }
 
   // MARK: What should be
@@ -35,6 +37,9 @@ extension NetworkState {
       let own = keys(of: source, on: interface).map(slot)
       slots.append(own)
       for slot in own { wanted[slot].elements[source.identity.element] += source.signature }
+    }
+    for (name, signature) in interface.information.signatures {
+      wanted[slot(.explicit(name: name))].elements[.routerAdvertisement] += signature
     }
     var byHand: Int?
     var lastPrefix: IPPrefix?

@@ -11,6 +11,8 @@ struct Interface: Sendable {
   var sources: [ConfigurationSource] = []
   /// What is announced, in the order of identifiers.
   var domains: [ProvisioningDomain] = []
+  /// PvD Additional Information of this network.
+  var information = InformationTable()
   var requests4 = Transactions<DHCPv4Request>()
   var requests6 = Transactions<DHCPv6Request>()
   /// The trigger IF_ADDED.

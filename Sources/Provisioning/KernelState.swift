@@ -61,6 +61,7 @@ extension NetworkState {
     } else if !old.isUp {
       interfaces[place].lastAddresses.removeAll()
     }
+    if old.hasCarrier != link.hasCarrier { reattachInformation(place, moment) }
     reconnect(place, moment)
     if hasLostRoutes { forgetPaths(moment) { $0.interface == link.index } }
     if old.isUp != link.isUp || old.mtu != link.mtu {
@@ -115,6 +116,7 @@ extension NetworkState {
     for address in interfaces[place].addresses where address.isUsable { last.append(address.address.prefix) }
     while let address = interfaces[place].addresses.last { removeAddress(address.address.prefix, place, moment) }
     removeSources(place) { _ in true }
+    removeInformation(place)
     reconcile(place, moment)
 
     let gone = interfaces[place]

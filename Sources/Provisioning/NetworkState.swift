@@ -15,6 +15,11 @@ package struct NetworkState: Sendable {
   package var assumesAddresses = false
   package internal(set) var announcements: [Announcement] = []
   package internal(set) var triggers = TriggerTable()
+  /// Whether somebody fetches PvD Additional Information (RFC 8801 section 4): `takeInformationFetches` is then called
+  /// after each event, and `informationFetched` once for each fetch that it gave.
+  package var fetchesInformation = false
+  /// Where random times come from.
+  package var random = RandomTimes(seed: 0)
 
   var interfaces: [Interface] = []
   /// Places in `interfaces` by ifindex.
@@ -34,6 +39,8 @@ package struct NetworkState: Sendable {
   var clientTriggers = 0
   /// How many of them each user has; no entry for none.
   var triggersOfUsers: [UInt32: Int] = [:]
+  /// Fetches that nobody has taken yet.
+  var informationFetches: [InformationFetch] = []
   var lastDomain: UInt32 = 0
   /// Whether `lastDomain` has been through all numbers, so that the next may be in use.
   var hasWrappedDomains = false
@@ -73,6 +80,7 @@ package struct NetworkState: Sendable {
       case .source(let interface, let serial): expireSource(interface, serial, end, moment)
       case .hold(let trigger): expireHold(trigger, moment)
       case .path(let key): expirePath(key, moment)
+      case .information(let interface, let serial): informationIsDue(interface, serial, moment)
       }
     }
   }
@@ -92,4 +100,6 @@ enum TimedSubject: Sendable {
   case hold(trigger: UInt32)
   /// A path that is forgotten, or a folded trigger that may be told again.
   case path(UnreachablePaths.Key)
+  /// The PvD Additional Information of an explicit PvD.
+  case information(interface: UInt32, serial: UInt64)
 }

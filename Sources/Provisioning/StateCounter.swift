@@ -7,6 +7,7 @@ package enum StateCounter: Int, CaseIterable, Sendable {
   case icmpErrors, icmpForeignAddress, icmpKindIgnored, icmpFolded, icmpPathsFull
   case icmpBelowLeastMTU, icmpFlowNotOurs, icmpFlowUnverified
   case dhcpForeignRequest
+  case informationRequests, informationKnown, informationRefused, informationNotReached
   case unknownInterface, parked, parkedFull
   case interfacesFull, addressesFull, routesFull, itemsFull
   case triggersAdded, triggersModified, triggersRemoved, triggersRefused
@@ -35,6 +36,10 @@ package enum StateCounter: Int, CaseIterable, Sendable {
     case .icmpBelowLeastMTU: "icmp.mtu-below-minimum"
     case .icmpFlowNotOurs: "icmp.flow-not-ours"
     case .icmpFlowUnverified: "icmp.flow-unverified"
+    case .informationRequests: "pvd-info.requests"
+    case .informationKnown: "pvd-info.known"
+    case .informationRefused: "pvd-info.refused"
+    case .informationNotReached: "pvd-info.not-reached"
     case .unknownInterface: "state.unknown-interface"
     case .dhcpForeignRequest: "dhcp.request-of-another-host"
     case .parked: "state.parked"

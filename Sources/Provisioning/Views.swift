@@ -66,6 +66,14 @@ extension NetworkState {
             validLifetime: now.lifetime(until: item.validUntil)))
       }
     }
+    if element == .routerAdvertisement, case .explicit(let name) = domain.key,
+      let known = interface.information.known(name), known.until > now,
+      identifier == .all || identifier == .additionalInformation
+    {
+      let left = now.lifetime(until: known.until)
+      body(
+        ConfigurationItem(.additionalInformation, .text(known.text), preferredLifetime: left, validLifetime: left))
+    }
     if element == .kernel, !domain.elements[.kernel].isEmpty {
       for item in interface.kernelItems(at: now) where identifier == .all || identifier == item.identifier {
         body(item)

@@ -52,7 +52,7 @@ package struct ProvisioningDomainOption: ~Escapable {
   package var hasAdditionalInformation: Bool { flags & Flag.http != 0 }
   /// L: what DHCPv4 on this link provides belongs to this PvD too.
   package var includesLegacyIPv4: Bool { flags & Flag.legacy != 0 }
-  /// The additional information comes after a random time from 0 to 2^(2 · delay) milliseconds.
+  /// The additional information is fetched after a random time from 0 to 2^(10 + delay) milliseconds (RFC 8801, 4.1).
   package var delay: UInt8 { UInt8(truncatingIfNeeded: flags & Flag.delay) }
 
   /// The options of this PvD; a PvD option among them is yielded as malformed.

@@ -87,6 +87,11 @@ import Testing
     },
     Taken("dhcp-clients = no") { !$0.followsDHCPClients },
     Taken("dhcp-clients = yes") { $0.followsDHCPClients },
+    Taken("pvd-info = no") { !$0.fetchesInformation },
+    Taken("pvd-info-program = /a b\npvd-info-roots = /c.pem") {
+      $0.fetchesInformation && $0.informationProgram == Array("/a b".utf8)
+        && $0.informationRoots == Array("/c.pem".utf8)
+    },
     Taken("") { $0.limits.holdTime == 60_000_000_000 },
     Taken("# only = a comment\n\n   \t\r\n") { $0.subscribers.limit == 1024 },
     Taken("\t triggers=7# not 8\r\n") { $0.limits.clientTriggers == 7 },
@@ -127,6 +132,7 @@ import Testing
     ("subscribers = 65537", 1, "'subscribers' wants a whole number from 1 to 65536, not '65537'"),
     ("subscriber-queue = 4095", 1, "'subscriber-queue' wants a whole number from 4096 to 16777216, not '4095'"),
     ("subscriber-queue = 16777217", 1, "'subscriber-queue' wants a whole number from 4096 to 16777216, not '16777217'"),
+    ("pvd-info-program = mif-pvdinfo", 1, "'pvd-info-program' wants an absolute path, not 'mif-pvdinfo'"),
     ("trigger-writers = 1000", 1, "unknown key 'trigger-writers'"),
     // (uid_t) -1 is nobody.
     (

@@ -422,6 +422,7 @@ private struct Model {
             if let before = attempt[index], before + 5_000_000_000 > now { return "\(index) again too soon" }
             attempt[index] = now
           }
+        case .fetchInformation: return "a fetch that is no program's to ask for"
         case .solicitRouter: if up[index] != true { return "solicits on \(index), which is down" }
         }
       }

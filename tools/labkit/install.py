@@ -25,6 +25,7 @@ NEEDS = {
     "/usr/bin/strace": "strace",
     "/usr/lib/python3/dist-packages/pytest": "python3-pytest",
     "/usr/lib/python3/dist-packages/xdist": "python3-pytest-xdist",
+    "/usr/bin/openssl": "openssl",
     "/usr/bin/gcc": "gcc",
     "/usr/bin/g++": "g++",
     "/usr/bin/clang": "clang",

@@ -83,6 +83,7 @@ class Info(IntEnum):
     PVD_OPTION = 12
     LEASE = 13
     DOMAIN_NAME = 15
+    ADDITIONAL_INFORMATION = 18
 
 
 SNAPSHOT = 0x01

@@ -243,6 +243,33 @@ static inline int clinux_become(uid_t user, gid_t group) {
   return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
+// Starts a program as a session of its own with a socket as standard input, no privilege, no environment, and bounds on
+// what it may use: 512 MiB of address space, ten seconds of processor time, 64 descriptors, no core. `roots` is left out
+// where it is empty. The process, -1 where there is none; one that can't run the program ends with status 127.
+static inline pid_t clinux_run_fetcher(int socket, const char *program, const char *directory, const char *roots,
+                                       int drop, uid_t user, gid_t group) {
+  char *const arguments[] = {(char *)program, (char *)directory, *roots ? (char *)roots : NULL, NULL};
+  char *const environment[] = {NULL};
+  pid_t process = fork();
+  if (process != 0) return process;
+  sigset_t none;
+  sigemptyset(&none);
+  for (int signal = 1; signal < NSIG; signal++) clinux_default_signal(signal);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  const struct { int resource; rlim_t limit; } limits[] = {
+    {RLIMIT_AS, 512ul << 20}, {RLIMIT_CPU, 10}, {RLIMIT_NOFILE, 64}, {RLIMIT_CORE, 0}};
+  for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+    struct rlimit both = {limits[i].limit, limits[i].limit};
+    if (setrlimit(limits[i].resource, &both) != 0) _exit(126);
+  }
+  int null = open("/dev/null", O_WRONLY);
+  if (setsid() < 0 || dup2(socket, 0) < 0 || dup2(null, 1) < 0) _exit(126);
+  if (drop ? clinux_become(user, group) != 0 : prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) _exit(126);
+  close_range(3, ~0u, 0);
+  execve(program, arguments, environment);
+  _exit(127);
+}
+
 // A word of memory shared with another party, here the status word of a frame in a packet ring: what the other
 // party wrote before its store is seen after this load, what we read is read before this store.
 static inline uint32_t clinux_load_acquire(const void *word) {

@@ -354,6 +354,7 @@ enum mif_message_type {
 #define MIF_INFO_DOMAIN_NAME 15
 #define MIF_INFO_HOST_NAME 16
 #define MIF_INFO_TIME_ZONE 17
+#define MIF_INFO_ADDITIONAL_INFORMATION 18
 #define MIF_INFO_OPTION(number) (0x10000u + (number))
 
 /* Flags of mif_interface. */
