@@ -23,6 +23,10 @@ package struct DomainName: ~Escapable {
     bytes = span.slice(offset, end - offset)
   }
 
+  /// `bytes` must have been found to be a name.
+  @_lifetime(copy bytes)
+  init(checked bytes: RawSpan) { self.bytes = bytes }
+
   package var isRoot: Bool { bytes.byteCount == 1 }
 
   /// Presentation form without the final dot, the root as ".": a dot or backslash within a label is preceded by a
@@ -90,13 +94,18 @@ package struct DomainNameList: ~Escapable {
     }
     guard count > 0, isPadded || end == bytes.byteCount else { return nil }
     for index in end..<bytes.byteCount where bytes.u8(index) != 0 { return nil }
-    self.bytes = bytes.slice(0, end)
+    self.bytes = bytes
   }
+
+  /// `bytes` must have been found to be a list.
+  @_lifetime(copy bytes)
+  @inline(__always)
+  init(checked bytes: RawSpan) { self.bytes = bytes }
 
   /// The next name, nil after the last.
   @_lifetime(copy self)
   package mutating func next() -> DomainName? {
-    guard let name = DomainName(bytes, at: offset) else { return nil }
+    guard let name = DomainName(bytes, at: offset), !name.isRoot else { return nil }
     offset += name.bytes.byteCount
     return name
   }
