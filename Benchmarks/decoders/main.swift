@@ -12,7 +12,7 @@ func readAdvertisement(_ ra: RouterAdvertisement) -> UInt64 {
   while let option = options.next() {
     switch option {
     case .prefixInformation(let value):
-      sum &+= UInt64(value.prefix.length) + UInt64(value.validLifetime) + UInt64(value.preferredLifetime)
+      sum &+= readPrefix(value.prefix) &+ UInt64(value.validLifetime) + UInt64(value.preferredLifetime)
     case .mtu(let mtu): sum &+= UInt64(mtu)
     case .sourceLinkLayerAddress(let address): sum &+= UInt64(address.byteCount)
     case .recursiveDNSServers(let value):
@@ -22,11 +22,18 @@ func readAdvertisement(_ ra: RouterAdvertisement) -> UInt64 {
       sum &+= UInt64(value.lifetime)
       var names = value.names
       while let name = names.next() { sum &+= UInt64(name.bytes.byteCount) }
-    case .routeInformation(let value): sum &+= UInt64(value.prefix.length) + UInt64(value.lifetime)
+    case .routeInformation(let value): sum &+= readPrefix(value.prefix) &+ UInt64(value.lifetime)
     default: break
     }
   }
   return sum
+}
+
+func readPrefix(_ prefix: IPPrefix) -> UInt64 {
+  switch prefix.address {
+  case .v4(let address): UInt64(address.value) &+ UInt64(prefix.length)
+  case .v6(let address): address.high &+ address.low &+ UInt64(prefix.length)
+  }
 }
 
 func readAcknowledgement(_ message: DHCPv4Message) -> UInt64 {
@@ -40,7 +47,7 @@ func readAcknowledgement(_ message: DHCPv4Message) -> UInt64 {
   if let servers = message.ntpServers { for index in 0..<servers.count { sum &+= UInt64(servers[index].value) } }
   sum &+= UInt64(message.domainName?.count ?? 0) + UInt64(message.interfaceMTU ?? 0)
   if var routes = message.classlessRoutes {
-    while let route = routes.next() { sum &+= UInt64(route.prefix.length) + UInt64(route.gateway.value) }
+    while let route = routes.next() { sum &+= readPrefix(route.prefix) &+ UInt64(route.gateway.value) }
   }
   return sum
 }
@@ -49,9 +56,10 @@ func read(_ bytes: RawSpan, _ family: Family, _ arrival: Arrival) -> UInt64 {
   do throws(Refusal) {
     switch try Packet.decode(bytes, family: family, arrival: arrival) {
     case .routerAdvertisement(let ra): return readAdvertisement(ra)
-    case .dhcpv4(let message): return readAcknowledgement(message)
+    case .dhcpv4(let datagram): return readAcknowledgement(try DHCPv4Message(datagram))
     case .dhcpv6: return 0
-    case .icmpError(let error):
+    case .icmpError(let message):
+      let error = try ICMPError(message)
       guard case .tcp(let source, let destination, let sequence) = error.flow else { return 0 }
       return UInt64(error.type) + UInt64(error.code) + UInt64(source) + UInt64(destination) + UInt64(sequence ?? 0)
     }

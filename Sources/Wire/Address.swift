@@ -87,13 +87,18 @@ package struct IPPrefix: Hashable, Sendable {
     self.init(.v6(address.masked(length)), length)
   }
 
+  /// Likewise, of at most 32 bits.
+  init(masking address: IPv4Address, _ length: UInt8) {
+    self.init(.v4(IPv4Address(address.value & ~(UInt32.max >> UInt32(length)))), length)
+  }
+
   /// The same prefix with all bits past its length cleared.
   package var masked: IPPrefix {
     switch address {
     case .v4(let v4):
-      return IPPrefix(.v4(IPv4Address(length == 0 ? 0 : v4.value & ~UInt32(0) << (32 - UInt32(length)))), length)
+      return IPPrefix(masking: v4, length)
     case .v6(let v6):
-      return IPPrefix(.v6(v6.masked(length)), length)
+      return IPPrefix(masking: v6, length)
     }
   }
 

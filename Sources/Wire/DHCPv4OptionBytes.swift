@@ -2,7 +2,7 @@
 /// there. An option that is repeated is one value (RFC 3396, 7), in the order options field, file, sname (RFC 2131, 4.1).
 package struct OptionBytes: ~Escapable {
   /// Of all options of a message; 16 full ones hold 4,080 bytes.
-  typealias Pieces = InlineArray<16, UInt16>
+  typealias Pieces = SIMD16<UInt16>
 
   /// The value; where it is in pieces, the message.
   private let bytes: RawSpan
@@ -16,9 +16,10 @@ package struct OptionBytes: ~Escapable {
 
   /// A value that is in one piece.
   @_lifetime(copy value)
+  @inline(__always)
   init(_ value: RawSpan) {
     bytes = value
-    pieces = Pieces(repeating: 0)
+    pieces = Pieces()
     places = 0..<0
     count = value.byteCount
   }
@@ -36,7 +37,7 @@ package struct OptionBytes: ~Escapable {
   package subscript(index: Int) -> UInt8 {
     @inline(__always) get {
       guard index >= 0, index < count else { return 0 }
-      return places.isEmpty ? bytes.u8(start + index) : gathered(start + index)
+      return places.isEmpty ? bytes.u8(start &+ index) : gathered(start &+ index)
     }
   }
 
@@ -57,9 +58,11 @@ package struct OptionBytes: ~Escapable {
   package func u16(_ index: Int) -> UInt16 { UInt16(self[index]) << 8 | UInt16(self[index + 1]) }
   @inline(__always)
   package func u32(_ index: Int) -> UInt32 {
-    if places.isEmpty, index >= 0, index <= count - 4 { return bytes.u32(start + index) }
-    return UInt32(u16(index)) << 16 | UInt32(u16(index + 2))
+    if places.isEmpty, index >= 0, index <= count &- 4 { return bytes.u32(start &+ index) }
+    return gatheredU32(index)
   }
+  @inline(never)
+  private func gatheredU32(_ index: Int) -> UInt32 { UInt32(u16(index)) << 16 | UInt32(u16(index + 2)) }
   @inline(__always)
   package func ipv4(_ index: Int) -> IPv4Address { IPv4Address(u32(index)) }
 
@@ -96,16 +99,19 @@ package struct IPv4AddressList: ~Escapable {
 
   /// nil unless `bytes` hold whole addresses, at least one.
   @_lifetime(copy bytes)
+  @inline(__always)
   init?(_ bytes: OptionBytes) {
-    guard bytes.count > 0, bytes.count % IPv4AddressList.width == 0 else { return nil }
+    guard bytes.count > 0, bytes.count.isMultiple(of: IPv4AddressList.width) else { return nil }
     self.bytes = bytes
   }
 
   package var count: Int { bytes.count / IPv4AddressList.width }
   /// `index` from 0 to `count` - 1; past that 0.0.0.0.
   package subscript(index: Int) -> IPv4Address {
-    guard index >= 0, index < count else { return .unspecified }
-    return bytes.ipv4(index * IPv4AddressList.width)
+    @inline(__always) get {
+      guard index >= 0, index < count else { return .unspecified }
+      return bytes.ipv4(index &* IPv4AddressList.width)
+    }
   }
 }
 
@@ -123,40 +129,58 @@ package struct IPv4Routes: ~Escapable {
 
   /// nil unless `bytes` are whole routes with valid destinations, at least one.
   @_lifetime(copy bytes)
+  @inline(__always)
   init?(_ bytes: OptionBytes, isClassless: Bool) {
     self.bytes = bytes
     self.isClassless = isClassless
-    guard bytes.count > 0 else { return nil }
-    while offset < bytes.count {
-      guard next() != nil else { return nil }
-    }
-    offset = 0
+    guard bytes.count > 0, isClassless ? areClassless : areClassful else { return nil }
   }
 
+  private var areClassless: Bool {
+    @inline(__always) get {
+      var offset = 0
+      while offset < bytes.count {
+        let width = bytes[offset]
+        guard width <= 32 else { return false }
+        offset &+= IPv4Routes.byteCount(width)
+      }
+      return offset == bytes.count
+    }
+  }
+
+  private var areClassful: Bool {
+    guard bytes.count.isMultiple(of: 8) else { return false }
+    for place in 0..<bytes.count / 8 where bytes.ipv4(8 * place) == .unspecified {
+      // A default route is illegal here.
+      return false
+    }
+    return true
+  }
+
+  /// Of a classless route: width, the significant octets of the destination, and the router.
+  @inline(__always)
+  private static func byteCount(_ width: UInt8) -> Int { 5 &+ (Int(width) &+ 7) &>> 3 }
+
   /// The next route, nil after the last.
+  @inline(__always)
   package mutating func next() -> IPv4Route? {
     guard offset < bytes.count else { return nil }
     return isClassless ? nextClassless() : nextClassful()
   }
 
+  @inline(__always)
   private mutating func nextClassless() -> IPv4Route? {
     let width = bytes[offset]
-    guard width <= 32 else { return nil }
-    // Only the significant octets of the destination are there.
-    let significant = (Int(width) + 7) / 8
-    guard bytes.count - offset >= 1 + significant + 4 else { return nil }
-    // The router's four octets are behind it: no more are read here than there are.
-    let value = bytes.u32(offset + 1)
-    let gateway = bytes.ipv4(offset + 1 + significant)
-    offset += 1 + significant + 4
-    return IPv4Route(prefix: IPPrefix(.v4(IPv4Address(value)), width).masked, gateway: gateway)
+    // The router's four octets are behind the significant ones: no more are read here than there are.
+    let value = bytes.u32(offset &+ 1)
+    offset &+= IPv4Routes.byteCount(width)
+    let gateway = bytes.ipv4(offset &- 4)
+    return IPv4Route(prefix: IPPrefix(masking: IPv4Address(value), width), gateway: gateway)
   }
 
+  @inline(never)
   private mutating func nextClassful() -> IPv4Route? {
-    guard bytes.count - offset >= 8 else { return nil }
     let destination = bytes.ipv4(offset)
-    // A default route is illegal here.
-    guard destination != .unspecified else { return nil }
     let gateway = bytes.ipv4(offset + 4)
     offset += 8
     // Classes as RFC 791, 2.3 has them; a destination with bits behind its class's network is a host.

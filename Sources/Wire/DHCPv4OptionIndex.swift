@@ -6,15 +6,22 @@ struct DHCPv4OptionIndex {
 
   /// By slot (slot 0 takes what is not read), where the value begins in the message, behind its length; 0 where there is none. Of a repeated option
   /// where its pieces begin in `pieces`, and how many they are in the high byte.
-  private var places = InlineArray<24, UInt16>(repeating: 0)
+  private var places = InlineArray<32, UInt16>(repeating: 0)
   private var pieces = OptionBytes.Pieces(repeating: 0)
   private var pieceCount = 0
   /// A bit for each slot whose option is repeated.
   private var repeated: UInt32 = 0
 
   /// Refuses options that go past the end of their field.
-  init(_ message: RawSpan) throws(Refusal) {
+  @inline(__always)
+  mutating func read(_ message: RawSpan) throws(Refusal) {
     try walk(message, from: Field.options, to: message.byteCount)
+    if contains(DHCPv4Option.overload) || repeated & ~1 != 0 { try readRest(message) }
+  }
+
+  /// Overloaded fields, and options that are in pieces.
+  @inline(never)
+  private mutating func readRest(_ message: RawSpan) throws(Refusal) {
     // Only the options field itself may hold the overload (RFC 2132, 9.3): 1 for file, 2 for sname, 3 for both.
     let overload = contains(DHCPv4Option.overload) ? lastOverload(message) : 0
     if overload & 1 != 0 { try walk(message, from: Field.file, to: Field.cookie) }
@@ -29,7 +36,23 @@ struct DHCPv4OptionIndex {
     let slot = DHCPv4OptionIndex.slot(code)
     let place = Int(places[slot])
     guard slot > 0, place > 0, repeated & 1 << UInt32(slot) == 0 else { return nil }
-    return message.slice(place, Int(message.u8(place - 1)))
+    return message.slice(place, Int(message.u8(place &- 1)))
+  }
+
+  /// The value of an option that has a slot, if that is four bytes, in network order.
+  @inline(__always)
+  func u32(_ code: UInt8, in message: RawSpan) -> UInt32? {
+    let slot = DHCPv4OptionIndex.slot(code)
+    let place = Int(places[slot])
+    guard place > 0 else { return nil }
+    if repeated & 1 << UInt32(slot) != 0 { return gatheredU32(slot, in: message) }
+    return message.u8(place &- 1) == 4 ? message.u32(place) : nil
+  }
+
+  @inline(never)
+  private func gatheredU32(_ slot: Int, in message: RawSpan) -> UInt32? {
+    guard let bytes = gathered(slot, in: message), bytes.count == 4 else { return nil }
+    return bytes.u32(0)
   }
 
   /// The value of an option that has a slot.
@@ -37,7 +60,7 @@ struct DHCPv4OptionIndex {
   @inline(__always)
   func value(_ code: UInt8, in message: RawSpan) -> OptionBytes? {
     if let value = whole(code, in: message) { return OptionBytes(value) }
-    return gathered(DHCPv4OptionIndex.slot(code), in: message)
+    return contains(code) ? gathered(DHCPv4OptionIndex.slot(code), in: message) : nil
   }
 
   @_lifetime(copy message)
@@ -80,14 +103,16 @@ struct DHCPv4OptionIndex {
     return slot > 0 && places[slot] > 0
   }
 
+  @inline(__always)
   private mutating func walk(_ message: RawSpan, from offset: Int, to end: Int) throws(Refusal) {
     var cursor = DHCPv4OptionCursor(message, from: offset, to: end)
     while let option = try cursor.next() {
-      let slot = DHCPv4OptionIndex.slot(option.code)
+      // Says to the compiler that there is such a slot.
+      let slot = DHCPv4OptionIndex.slot(option.code) & 31
       if places[slot] == 0 {
         places[slot] = UInt16(truncatingIfNeeded: option.offset)
       } else {
-        repeated |= 1 << UInt32(slot)
+        repeated |= 1 &<< UInt32(slot)
       }
     }
   }
@@ -128,7 +153,7 @@ struct DHCPv4OptionIndex {
     var cursor = DHCPv4OptionCursor(message, from: offset, to: end)
     while let option = try? cursor.next() {
       guard option.length > 0, DHCPv4OptionIndex.slot(option.code) == slot else { continue }
-      guard pieceCount < pieces.count else { return false }
+      guard pieceCount < pieces.scalarCount else { return false }
       pieces[pieceCount] = UInt16(truncatingIfNeeded: option.offset)
       pieceCount += 1
     }
@@ -190,14 +215,14 @@ private struct DHCPv4OptionCursor: ~Escapable {
   mutating func next() throws(Refusal) -> DHCPv4OptionPlace? {
     while offset < end {
       let code = message.u8(offset)
-      offset += 1
+      offset &+= 1
       if code == DHCPv4Option.pad { continue }
       if code == DHCPv4Option.end { break }
       guard offset < end else { throw .dhcpv4OptionOverrun }
       let length = Int(message.u8(offset))
-      guard length < end - offset else { throw .dhcpv4OptionOverrun }
-      let place = DHCPv4OptionPlace(code: code, offset: offset + 1, length: length)
-      offset += 1 + length
+      guard length < end &- offset else { throw .dhcpv4OptionOverrun }
+      let place = DHCPv4OptionPlace(code: code, offset: offset &+ 1, length: length)
+      offset &+= 1 &+ length
       return place
     }
     offset = end

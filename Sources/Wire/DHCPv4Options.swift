@@ -140,16 +140,7 @@ extension DHCPv4Message {
   private func address(_ code: UInt8) -> IPv4Address? { seconds(code).map { IPv4Address($0) } }
 
   @inline(__always)
-  private func seconds(_ code: UInt8) -> UInt32? {
-    if let value = index.whole(code, in: message) { return value.byteCount == 4 ? value.u32(0) : nil }
-    return index.contains(code) ? gatheredSeconds(code) : nil
-  }
-
-  @inline(never)
-  private func gatheredSeconds(_ code: UInt8) -> UInt32? {
-    guard let bytes = option(code), bytes.count == 4 else { return nil }
-    return bytes.u32(0)
-  }
+  private func seconds(_ code: UInt8) -> UInt32? { index.u32(code, in: message) }
 
   @_lifetime(copy self)
   @inline(__always)

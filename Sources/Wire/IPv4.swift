@@ -16,6 +16,7 @@ struct IPv4Packet: ~Escapable {
   private let headerLength: Int
 
   @_lifetime(copy captured)
+  @inline(__always)
   init(_ captured: RawSpan) throws(Refusal) {
     guard captured.byteCount >= Field.minimum else { throw .ipTruncated }
     guard captured.u8(Field.versionAndLength) >> 4 == 4 else { throw .ipVersion }
@@ -39,10 +40,18 @@ struct IPv4Packet: ~Escapable {
   var source: IPv4Address { bytes.ipv4(Field.source) }
   var destination: IPv4Address { bytes.ipv4(Field.destination) }
   var payload: RawSpan {
-    @_lifetime(copy self) get { bytes.slice(from: headerLength) }
+    @_lifetime(copy self) @inline(__always) get { bytes.slice(from: headerLength) }
+  }
+
+  /// The packet with the message that begins `skipped` bytes behind its header and has `length` bytes.
+  @_lifetime(copy self)
+  @inline(__always)
+  func checked(behind skipped: Int, _ length: Int) -> CheckedPacket {
+    CheckedPacket(bytes, from: headerLength &+ skipped, to: headerLength &+ skipped &+ length)
   }
 
   /// The pseudo header for a transport of `length` bytes.
+  @inline(__always)
   func pseudoHeader(length: Int) -> Checksum {
     Checksum(source: source, destination: destination, protocol: number, length: length)
   }

@@ -57,12 +57,14 @@ extension RawSpan {
     var second: UInt64 = 0
     var carries: UInt64 = 0
     var offset = 0
-    while offset <= byteCount &- 16 {
+    while offset <= byteCount &- 32 {
       first = unsafe RawSpan.add(word(offset), to: first, &carries)
       second = unsafe RawSpan.add(word(offset &+ 8), to: second, &carries)
-      offset &+= 16
+      first = unsafe RawSpan.add(word(offset &+ 16), to: first, &carries)
+      second = unsafe RawSpan.add(word(offset &+ 24), to: second, &carries)
+      offset &+= 32
     }
-    if offset <= byteCount &- 8 {
+    while offset <= byteCount &- 8 {
       first = unsafe RawSpan.add(word(offset), to: first, &carries)
       offset &+= 8
     }
@@ -90,8 +92,22 @@ extension RawSpan {
   private func lastWord(from offset: Int) -> UInt64 {
     if byteCount >= 8 { return unsafe word(byteCount &- 8) &>> (8 &* UInt64(offset &+ 8 &- byteCount)) }
     var last: UInt64 = 0
-    for index in offset..<byteCount { last |= UInt64(u8(index)) << (8 * UInt64(index - offset)) }
+    var index = byteCount
+    while index > offset {
+      index &-= 1
+      last = last &<< 8 | UInt64(u8(index))
+    }
     return last
+  }
+
+  /// Whether there is nothing but zeros from `offset` on.
+  func isZero(from offset: Int) -> Bool {
+    var offset = offset
+    while offset <= byteCount &- 8 {
+      guard u64(offset) == 0 else { return false }
+      offset &+= 8
+    }
+    return offset >= byteCount || lastWord(from: offset) == 0
   }
 
   /// Whether both hold the same bytes.
