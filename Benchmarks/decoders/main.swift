@@ -6,8 +6,9 @@ import Wire
 // keeps of it. Prints "name nanoseconds" per packet, the least of five rounds.
 
 func readAdvertisement(_ ra: RouterAdvertisement) -> UInt64 {
-  var sum = UInt64(ra.header.curHopLimit) + UInt64(ra.header.routerLifetime)
-  sum &+= UInt64(ra.header.reachableTime) + UInt64(ra.header.retransTimer)
+  let header = ra.header
+  var sum = UInt64(header.curHopLimit) + UInt64(header.routerLifetime)
+  sum &+= UInt64(header.reachableTime) + UInt64(header.retransTimer)
   var options = ra.options
   while let option = options.next() {
     switch option {

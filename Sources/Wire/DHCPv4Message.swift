@@ -132,5 +132,5 @@ package struct DHCPv4Message: ~Escapable {
   package func contains(_ code: UInt8) -> Bool { index.contains(code) }
 
   /// The options that no getter reads, each whole, in the order in which they first occur.
-  package var unreadOptions: [(code: UInt8, content: [UInt8])] { index.unread(in: message) }
+  package var unreadOptions: [(code: UInt8, content: [UInt8])] { DHCPv4OptionIndex.unread(in: message) }
 }

@@ -1,15 +1,15 @@
 /// The value of one DHCPv4 option, without copying: as it stands in the message, or gathered from all of its places
 /// there. An option that is repeated is one value (RFC 3396, 7), in the order options field, file, sname (RFC 2131, 4.1).
 package struct OptionBytes: ~Escapable {
-  /// Of all options of a message; 16 full ones hold 4,080 bytes.
+  /// 16 full ones hold 4,080 bytes.
   typealias Pieces = SIMD16<UInt16>
 
   /// The value; where it is in pieces, the message.
   private let bytes: RawSpan
   /// Where each piece begins in the message, behind its length.
   private let pieces: Pieces
-  /// The places in `pieces` that are this value's; none where the value is in one piece.
-  private let places: Range<UInt8>
+  /// None where the value is in one piece.
+  private let pieceCount: UInt8
   /// The window into the gathered value.
   private var start = 0
   package private(set) var count: Int
@@ -20,32 +20,32 @@ package struct OptionBytes: ~Escapable {
   init(_ value: RawSpan) {
     bytes = value
     pieces = Pieces()
-    places = 0..<0
+    pieceCount = 0
     count = value.byteCount
   }
 
   @_lifetime(copy message)
-  init(_ pieces: Pieces, _ places: Range<UInt8>, in message: RawSpan) {
+  init(_ pieces: Pieces, _ pieceCount: Int, in message: RawSpan) {
     bytes = message
     self.pieces = pieces
-    self.places = places
+    self.pieceCount = UInt8(truncatingIfNeeded: pieceCount)
     count = 0
-    for place in places { count += Int(message.u8(Int(pieces[Int(place)]) - 1)) }
+    for place in 0..<pieceCount { count += Int(message.u8(Int(pieces[place]) - 1)) }
   }
 
   /// Byte `index`; 0 past the end.
   package subscript(index: Int) -> UInt8 {
     @inline(__always) get {
       guard index >= 0, index < count else { return 0 }
-      return places.isEmpty ? bytes.u8(start &+ index) : gathered(start &+ index)
+      return pieceCount == 0 ? bytes.u8(start &+ index) : gathered(start &+ index)
     }
   }
 
   @inline(never)
   private func gathered(_ index: Int) -> UInt8 {
     var rest = index
-    for place in places {
-      let offset = Int(pieces[Int(place)])
+    for place in 0..<Int(pieceCount) {
+      let offset = Int(pieces[place])
       let length = Int(bytes.u8(offset - 1))
       if rest < length { return bytes.u8(offset + rest) }
       rest -= length
@@ -58,7 +58,7 @@ package struct OptionBytes: ~Escapable {
   package func u16(_ index: Int) -> UInt16 { UInt16(self[index]) << 8 | UInt16(self[index + 1]) }
   @inline(__always)
   package func u32(_ index: Int) -> UInt32 {
-    if places.isEmpty, index >= 0, index <= count &- 4 { return bytes.u32(start &+ index) }
+    if pieceCount == 0, index >= 0, index <= count &- 4 { return bytes.u32(start &+ index) }
     return gatheredU32(index)
   }
   @inline(never)
@@ -68,12 +68,29 @@ package struct OptionBytes: ~Escapable {
 
   /// `length` bytes from `offset`; what lies outside is left off.
   @_lifetime(copy self)
+  @inline(__always)
   func window(_ offset: Int, _ length: Int) -> OptionBytes {
     var part = self
     let skipped = min(max(offset, 0), count)
     part.start = start + skipped
     part.count = min(max(length, 0), count - skipped)
     return part
+  }
+
+  /// Bytes `index` to `index` + 7, those past the end as `filler`.
+  @inline(__always)
+  func octets(_ index: Int, else filler: UInt8) -> Octets {
+    guard pieceCount == 0 else { return gatheredOctets(index, else: filler) }
+    return bytes.slice(start, count).octets(index, else: filler)
+  }
+  @inline(never)
+  private func gatheredOctets(_ index: Int, else filler: UInt8) -> Octets {
+    var word: UInt64 = 0
+    for place in 0..<8 {
+      let byte = index + place < count ? self[index + place] : filler
+      word |= UInt64(byte) << (8 * UInt64(place))
+    }
+    return Octets(word)
   }
 
   /// Copies the value to the end of `buffer`.

@@ -35,6 +35,12 @@ package enum DHCPv4Option {
   /// What the getters of `DHCPv4Message` read, in the order in which faults are told.
   static let firstKnown = subnetMask
   static let lastKnown = encryptedDNS
+
+  /// Whether `DHCPv4Message` reads it.
+  @inline(__always)
+  static func isRead(_ code: UInt8) -> Bool {
+    code == messageType || code == rapidCommit || DHCPv4Rule.isKnown(code)
+  }
 }
 
 /// The values of known options. A getter is nil where the option is absent, and where it is malformed, which `faults`
@@ -189,6 +195,7 @@ enum DHCPv4Rule {
   /// Ones, then zeros.
   static func isMask(_ mask: UInt32) -> Bool { ~mask & (~mask &+ 1) == 0 }
 
+  @inline(__always)
   static func isKnown(_ code: UInt8) -> Bool {
     switch code {
     case DHCPv4Option.subnetMask, DHCPv4Option.routers, DHCPv4Option.domainNameServers, DHCPv4Option.hostName,
@@ -242,6 +249,7 @@ enum DHCPv4Rule {
 
   /// Without zeros and one dot at the end.
   @_lifetime(copy bytes)
+  @inline(__always)
   static func trimmed(_ bytes: OptionBytes) -> OptionBytes {
     let text = bytes.withoutFinalZeros
     return text.count > 1 && text[text.count - 1] == UInt8(ascii: ".") ? text.window(0, text.count - 1) : text
@@ -258,19 +266,19 @@ enum DHCPv4Rule {
   private static func nameFault(_ text: OptionBytes) -> Refusal? {
     guard text.count > 0, text.count < DomainName.longest else { return .dhcpv4OptionLength }
     var label = 0
-    for index in 0..<text.count {
-      switch text[index] {
-      case UInt8(ascii: "."):
-        guard label > 0 else { return .dhcpv4OptionValue }
-        label = 0
-      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"):
-        label += 1
-        guard label <= DomainName.longestLabel else { return .dhcpv4OptionValue }
-      default:
-        return .dhcpv4OptionValue
+    for index in stride(from: 0, to: text.count, by: 8) {
+      let octets = text.octets(index, else: UInt8(ascii: "a"))
+      guard octets.areOfNames else { return .dhcpv4OptionValue }
+      var dots = octets.places(of: UInt8(ascii: "."))
+      while let dot = dots.next() {
+        guard isLabel(index &+ dot &- label) else { return .dhcpv4OptionValue }
+        label = index &+ dot &+ 1
       }
     }
-    return label > 0 ? nil : .dhcpv4OptionValue
+    return isLabel(text.count &- label) ? nil : .dhcpv4OptionValue
   }
+
+  /// Of so many bytes.
+  @inline(__always)
+  private static func isLabel(_ count: Int) -> Bool { count > 0 && count <= DomainName.longestLabel }
 }

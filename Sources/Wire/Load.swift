@@ -100,6 +100,14 @@ extension RawSpan {
     return last
   }
 
+  /// Eight bytes from `offset`, which is within the span; those past the end as `filler`.
+  @inline(__always)
+  func octets(_ offset: Int, else filler: UInt8) -> Octets {
+    if offset >= 0, offset <= byteCount &- 8 { return unsafe Octets(word(offset)) }
+    let fillers = UInt64(filler) &* 0x0101_0101_0101_0101
+    return Octets(lastWord(from: offset) | fillers &<< (8 &* UInt64(byteCount &- offset)))
+  }
+
   /// Whether there is nothing but zeros from `offset` on.
   func isZero(from offset: Int) -> Bool {
     var offset = offset
