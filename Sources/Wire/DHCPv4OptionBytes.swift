@@ -101,9 +101,9 @@ package struct OptionBytes: ~Escapable {
 
   /// The same value without zeros at its end: some servers end text with one (RFC 2132, 2).
   var withoutFinalZeros: OptionBytes {
-    @_lifetime(copy self) get {
+    @_lifetime(copy self) @inline(__always) get {
       var length = count
-      while length > 0, self[length - 1] == 0 { length -= 1 }
+      while length > 0, self[length &- 1] == 0 { length &-= 1 }
       return window(0, length)
     }
   }

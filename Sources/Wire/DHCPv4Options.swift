@@ -89,11 +89,11 @@ extension DHCPv4Message {
   }
   /// Letters, digits, hyphens, underscores and dots; without a final dot or zeros (3.17).
   package var domainName: OptionBytes? {
-    @_lifetime(copy self) get { text(DHCPv4Option.domainName) }
+    @_lifetime(copy self) get { name(DHCPv4Option.domainName) }
   }
   /// As `domainName` (3.14).
   package var hostName: OptionBytes? {
-    @_lifetime(copy self) get { text(DHCPv4Option.hostName) }
+    @_lifetime(copy self) get { name(DHCPv4Option.hostName) }
   }
   /// A POSIX TZ string in visible ASCII (RFC 4833, 2).
   package var posixTimeZone: OptionBytes? {
@@ -158,8 +158,17 @@ extension DHCPv4Message {
   @_lifetime(copy self)
   @inline(__always)
   private func text(_ code: UInt8) -> OptionBytes? {
-    guard let bytes = option(code), DHCPv4Rule.fault(code, bytes) == nil else { return nil }
-    return DHCPv4Rule.trimmed(bytes)
+    guard let bytes = option(code) else { return nil }
+    let text = DHCPv4Rule.trimmed(bytes)
+    return DHCPv4Rule.textFault(text) == nil ? text : nil
+  }
+
+  @_lifetime(copy self)
+  @inline(__always)
+  private func name(_ code: UInt8) -> OptionBytes? {
+    guard let bytes = option(code) else { return nil }
+    let text = DHCPv4Rule.trimmed(bytes)
+    return DHCPv4Rule.nameFault(text) == nil ? text : nil
   }
 
   /// Why the option must be ignored; nil where it is absent or good.
@@ -255,7 +264,7 @@ enum DHCPv4Rule {
     return text.count > 1 && text[text.count - 1] == UInt8(ascii: ".") ? text.window(0, text.count - 1) : text
   }
 
-  private static func textFault(_ text: OptionBytes) -> Refusal? {
+  static func textFault(_ text: OptionBytes) -> Refusal? {
     guard text.count > 0 else { return .dhcpv4OptionLength }
     for index in 0..<text.count where !CaptivePortal.isAllowed(text[index]) { return .dhcpv4OptionValue }
     return nil
@@ -263,10 +272,11 @@ enum DHCPv4Rule {
 
   /// Names end up in resolver configurations and scripts: nothing but labels of letters, digits, hyphens and
   /// underscores (RFC 1123, 2.1; RFC 8552) is let through.
-  private static func nameFault(_ text: OptionBytes) -> Refusal? {
+  static func nameFault(_ text: OptionBytes) -> Refusal? {
     guard text.count > 0, text.count < DomainName.longest else { return .dhcpv4OptionLength }
     var label = 0
-    for index in stride(from: 0, to: text.count, by: 8) {
+    var index = 0
+    while index < text.count {
       let octets = text.octets(index, else: UInt8(ascii: "a"))
       guard octets.areOfNames else { return .dhcpv4OptionValue }
       var dots = octets.places(of: UInt8(ascii: "."))
@@ -274,6 +284,7 @@ enum DHCPv4Rule {
         guard isLabel(index &+ dot &- label) else { return .dhcpv4OptionValue }
         label = index &+ dot &+ 1
       }
+      index &+= 8
     }
     return isLabel(text.count &- label) ? nil : .dhcpv4OptionValue
   }
