@@ -21,8 +21,9 @@ let package = Package(
     .target(name: "Wire", swiftSettings: agent),
     .target(
       name: "Platform", dependencies: ["CLinux"], cSettings: [.define("_GNU_SOURCE")], swiftSettings: agent),
+    .target(name: "CAllocations", path: "allocations"),
     .executableTarget(
-      name: "decoders", dependencies: ["CLinux", "Platform", "Wire"], path: "decoders",
+      name: "decoders", dependencies: ["CAllocations", "CLinux", "Platform", "Wire"], path: "decoders",
       exclude: ["libtins.cpp", "packets.txt"],
       cSettings: [.define("_GNU_SOURCE")], swiftSettings: agent),
   ],

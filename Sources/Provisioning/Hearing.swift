@@ -15,13 +15,14 @@ extension NetworkState {
     do throws(Refusal) {
       switch try Packet.decode(bytes, family: family, arrival: arrival) {
       case .routerAdvertisement(let advertisement): hear(advertisement, on: arrival.interface, at: moment)
-      case .dhcpv4(let message):
+      case .dhcpv4(let datagram):
+        let message = try DHCPv4Message(datagram)
         if !message.isToClient, isForeign(arrival) { return count(.dhcpForeignRequest) }
         hear(message, on: arrival.interface, at: moment)
       case .dhcpv6(let message):
         if !message.isToClient, isForeign(arrival) { return count(.dhcpForeignRequest) }
         hear(message, on: arrival.interface, at: moment)
-      case .icmpError(let error): hear(error, on: arrival.interface, at: moment, verify: verify)
+      case .icmpError(let message): hear(try ICMPError(message), on: arrival.interface, at: moment, verify: verify)
       }
     } catch {
       count(error)

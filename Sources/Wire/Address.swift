@@ -22,6 +22,14 @@ package struct IPv6Address: Hashable, Sendable {
   }
 
   package static let unspecified = IPv6Address(0, 0)
+  /// Its first `length` bits, at most 128, and zeros behind them.
+  @inline(__always)
+  func masked(_ length: UInt8) -> IPv6Address {
+    // A shift takes its distance modulo 64.
+    let mask = ~(UInt64.max &>> UInt64(length))
+    return length >= 64
+      ? IPv6Address(high, length >= 128 ? low : low & mask) : IPv6Address(high & mask, 0)
+  }
   package var isLoopback: Bool { high == 0 && low == 1 }
   /// fe80::/10 (RFC 4291 2.5.6).
   package var isLinkLocal: Bool { high >> 54 == 0x3FA }
@@ -74,15 +82,23 @@ package struct IPPrefix: Hashable, Sendable {
     self.length = min(length, address.family.width)
   }
 
+  /// The first `length` bits of `address`, at most 128; all others are 0.
+  init(masking address: IPv6Address, _ length: UInt8) {
+    self.init(.v6(address.masked(length)), length)
+  }
+
+  /// Likewise, of at most 32 bits.
+  init(masking address: IPv4Address, _ length: UInt8) {
+    self.init(.v4(IPv4Address(address.value & ~(UInt32.max >> UInt32(length)))), length)
+  }
+
   /// The same prefix with all bits past its length cleared.
   package var masked: IPPrefix {
     switch address {
     case .v4(let v4):
-      return IPPrefix(.v4(IPv4Address(length == 0 ? 0 : v4.value & ~UInt32(0) << (32 - UInt32(length)))), length)
+      return IPPrefix(masking: v4, length)
     case .v6(let v6):
-      let high = length >= 64 ? v6.high : length == 0 ? 0 : v6.high & ~UInt64(0) << (64 - UInt64(length))
-      let low = length <= 64 ? 0 : v6.low & ~UInt64(0) << (128 - UInt64(length))
-      return IPPrefix(.v6(IPv6Address(high, low)), length)
+      return IPPrefix(masking: v6, length)
     }
   }
 

@@ -1,3 +1,18 @@
+/// What went to or came from a client's UDP port, not looked into. A message carries an index of its options: it is
+/// made where it is used, and so never copied.
+package struct DHCPv4Datagram: ~Escapable {
+  let packet: CheckedPacket
+  /// True for what goes to a client (UDP port 68), false for a client's own request (port 67).
+  package let isToClient: Bool
+
+  @_lifetime(copy packet)
+  @inline(__always)
+  init(packet: CheckedPacket, isToClient: Bool) {
+    self.packet = packet
+    self.isToClient = isToClient
+  }
+}
+
 /// A DHCPv4 message (RFC 2131, 2) whose options end where they say, with a message type that suits its direction; an
 /// OFFER, ACK or NAK with a server identifier. Whether it answers this host (xid, chaddr) is for the state to know.
 package struct DHCPv4Message: ~Escapable {
@@ -51,29 +66,30 @@ package struct DHCPv4Message: ~Escapable {
   package let destination: IPv4Address
   package let kind: Kind
   let message: RawSpan
-  let index: DHCPv4OptionIndex
+  private(set) var index = DHCPv4OptionIndex()
 
-  @_lifetime(copy message)
-  init(_ message: RawSpan, source: IPv4Address, destination: IPv4Address, isToClient: Bool) throws(Refusal) {
+  @_lifetime(copy datagram)
+  @inline(__always)
+  package init(_ datagram: DHCPv4Datagram) throws(Refusal) {
+    let message = datagram.packet.message
+    let isToClient = datagram.isToClient
+    self.message = message
+    source = datagram.packet.sourceV4
+    destination = datagram.packet.destinationV4
     guard message.byteCount >= Field.options else { throw .dhcpv4Length }
     // BOOTREPLY to clients, BOOTREQUEST from them.
     guard message.u8(Field.operation) == (isToClient ? 2 : 1) else { throw .dhcpv4Operation }
     guard Int(message.u8(Field.hardwareLength)) <= Field.hardwareAddressLength else { throw .dhcpv4HardwareLength }
     guard message.u32(Field.cookie) == DHCPv4Message.cookie else { throw .dhcpv4Cookie }
 
-    index = try DHCPv4OptionIndex(message)
-    self.message = message
-    self.source = source
-    self.destination = destination
-
+    try index.read(message)
     guard let type = index.value(DHCPv4Option.messageType, in: message), type.count == 1,
       let kind = Kind(rawValue: type[0]), kind.isFromServer == isToClient
     else { throw .dhcpv4MessageType }
     self.kind = kind
     // RFC 2131, table 3.
-    if kind.isFromServer {
-      guard let server = index.value(DHCPv4Option.serverIdentifier, in: message), server.count == 4
-      else { throw .dhcpv4ServerIdentifier }
+    if kind.isFromServer, index.u32(DHCPv4Option.serverIdentifier, in: message) == nil {
+      throw .dhcpv4ServerIdentifier
     }
   }
 
@@ -116,5 +132,5 @@ package struct DHCPv4Message: ~Escapable {
   package func contains(_ code: UInt8) -> Bool { index.contains(code) }
 
   /// The options that no getter reads, each whole, in the order in which they first occur.
-  package var unreadOptions: [(code: UInt8, content: [UInt8])] { index.unread(in: message) }
+  package var unreadOptions: [(code: UInt8, content: [UInt8])] { DHCPv4OptionIndex.unread(in: message) }
 }

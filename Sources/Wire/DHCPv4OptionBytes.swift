@@ -1,50 +1,51 @@
 /// The value of one DHCPv4 option, without copying: as it stands in the message, or gathered from all of its places
 /// there. An option that is repeated is one value (RFC 3396, 7), in the order options field, file, sname (RFC 2131, 4.1).
 package struct OptionBytes: ~Escapable {
-  /// Of all options of a message; 16 full ones hold 4,080 bytes.
-  typealias Pieces = InlineArray<16, UInt16>
+  /// 16 full ones hold 4,080 bytes.
+  typealias Pieces = SIMD16<UInt16>
 
   /// The value; where it is in pieces, the message.
   private let bytes: RawSpan
   /// Where each piece begins in the message, behind its length.
   private let pieces: Pieces
-  /// The places in `pieces` that are this value's; none where the value is in one piece.
-  private let places: Range<UInt8>
+  /// None where the value is in one piece.
+  private let pieceCount: UInt8
   /// The window into the gathered value.
   private var start = 0
   package private(set) var count: Int
 
   /// A value that is in one piece.
   @_lifetime(copy value)
+  @inline(__always)
   init(_ value: RawSpan) {
     bytes = value
-    pieces = Pieces(repeating: 0)
-    places = 0..<0
+    pieces = Pieces()
+    pieceCount = 0
     count = value.byteCount
   }
 
   @_lifetime(copy message)
-  init(_ pieces: Pieces, _ places: Range<UInt8>, in message: RawSpan) {
+  init(_ pieces: Pieces, _ pieceCount: Int, in message: RawSpan) {
     bytes = message
     self.pieces = pieces
-    self.places = places
+    self.pieceCount = UInt8(truncatingIfNeeded: pieceCount)
     count = 0
-    for place in places { count += Int(message.u8(Int(pieces[Int(place)]) - 1)) }
+    for place in 0..<pieceCount { count += Int(message.u8(Int(pieces[place]) - 1)) }
   }
 
   /// Byte `index`; 0 past the end.
   package subscript(index: Int) -> UInt8 {
     @inline(__always) get {
       guard index >= 0, index < count else { return 0 }
-      return places.isEmpty ? bytes.u8(start + index) : gathered(start + index)
+      return pieceCount == 0 ? bytes.u8(start &+ index) : gathered(start &+ index)
     }
   }
 
   @inline(never)
   private func gathered(_ index: Int) -> UInt8 {
     var rest = index
-    for place in places {
-      let offset = Int(pieces[Int(place)])
+    for place in 0..<Int(pieceCount) {
+      let offset = Int(pieces[place])
       let length = Int(bytes.u8(offset - 1))
       if rest < length { return bytes.u8(offset + rest) }
       rest -= length
@@ -57,20 +58,39 @@ package struct OptionBytes: ~Escapable {
   package func u16(_ index: Int) -> UInt16 { UInt16(self[index]) << 8 | UInt16(self[index + 1]) }
   @inline(__always)
   package func u32(_ index: Int) -> UInt32 {
-    if places.isEmpty, index >= 0, index <= count - 4 { return bytes.u32(start + index) }
-    return UInt32(u16(index)) << 16 | UInt32(u16(index + 2))
+    if pieceCount == 0, index >= 0, index <= count &- 4 { return bytes.u32(start &+ index) }
+    return gatheredU32(index)
   }
+  @inline(never)
+  private func gatheredU32(_ index: Int) -> UInt32 { UInt32(u16(index)) << 16 | UInt32(u16(index + 2)) }
   @inline(__always)
   package func ipv4(_ index: Int) -> IPv4Address { IPv4Address(u32(index)) }
 
   /// `length` bytes from `offset`; what lies outside is left off.
   @_lifetime(copy self)
+  @inline(__always)
   func window(_ offset: Int, _ length: Int) -> OptionBytes {
     var part = self
     let skipped = min(max(offset, 0), count)
     part.start = start + skipped
     part.count = min(max(length, 0), count - skipped)
     return part
+  }
+
+  /// Bytes `index` to `index` + 7, those past the end as `filler`.
+  @inline(__always)
+  func octets(_ index: Int, else filler: UInt8) -> Octets {
+    guard pieceCount == 0 else { return gatheredOctets(index, else: filler) }
+    return bytes.slice(start, count).octets(index, else: filler)
+  }
+  @inline(never)
+  private func gatheredOctets(_ index: Int, else filler: UInt8) -> Octets {
+    var word: UInt64 = 0
+    for place in 0..<8 {
+      let byte = index + place < count ? self[index + place] : filler
+      word |= UInt64(byte) << (8 * UInt64(place))
+    }
+    return Octets(word)
   }
 
   /// Copies the value to the end of `buffer`.
@@ -81,9 +101,9 @@ package struct OptionBytes: ~Escapable {
 
   /// The same value without zeros at its end: some servers end text with one (RFC 2132, 2).
   var withoutFinalZeros: OptionBytes {
-    @_lifetime(copy self) get {
+    @_lifetime(copy self) @inline(__always) get {
       var length = count
-      while length > 0, self[length - 1] == 0 { length -= 1 }
+      while length > 0, self[length &- 1] == 0 { length &-= 1 }
       return window(0, length)
     }
   }
@@ -96,16 +116,19 @@ package struct IPv4AddressList: ~Escapable {
 
   /// nil unless `bytes` hold whole addresses, at least one.
   @_lifetime(copy bytes)
+  @inline(__always)
   init?(_ bytes: OptionBytes) {
-    guard bytes.count > 0, bytes.count % IPv4AddressList.width == 0 else { return nil }
+    guard bytes.count > 0, bytes.count.isMultiple(of: IPv4AddressList.width) else { return nil }
     self.bytes = bytes
   }
 
   package var count: Int { bytes.count / IPv4AddressList.width }
   /// `index` from 0 to `count` - 1; past that 0.0.0.0.
   package subscript(index: Int) -> IPv4Address {
-    guard index >= 0, index < count else { return .unspecified }
-    return bytes.ipv4(index * IPv4AddressList.width)
+    @inline(__always) get {
+      guard index >= 0, index < count else { return .unspecified }
+      return bytes.ipv4(index &* IPv4AddressList.width)
+    }
   }
 }
 
@@ -123,40 +146,58 @@ package struct IPv4Routes: ~Escapable {
 
   /// nil unless `bytes` are whole routes with valid destinations, at least one.
   @_lifetime(copy bytes)
+  @inline(__always)
   init?(_ bytes: OptionBytes, isClassless: Bool) {
     self.bytes = bytes
     self.isClassless = isClassless
-    guard bytes.count > 0 else { return nil }
-    while offset < bytes.count {
-      guard next() != nil else { return nil }
-    }
-    offset = 0
+    guard bytes.count > 0, isClassless ? areClassless : areClassful else { return nil }
   }
 
+  private var areClassless: Bool {
+    @inline(__always) get {
+      var offset = 0
+      while offset < bytes.count {
+        let width = bytes[offset]
+        guard width <= 32 else { return false }
+        offset &+= IPv4Routes.byteCount(width)
+      }
+      return offset == bytes.count
+    }
+  }
+
+  private var areClassful: Bool {
+    guard bytes.count.isMultiple(of: 8) else { return false }
+    for place in 0..<bytes.count / 8 where bytes.ipv4(8 * place) == .unspecified {
+      // A default route is illegal here.
+      return false
+    }
+    return true
+  }
+
+  /// Of a classless route: width, the significant octets of the destination, and the router.
+  @inline(__always)
+  private static func byteCount(_ width: UInt8) -> Int { 5 &+ (Int(width) &+ 7) &>> 3 }
+
   /// The next route, nil after the last.
+  @inline(__always)
   package mutating func next() -> IPv4Route? {
     guard offset < bytes.count else { return nil }
     return isClassless ? nextClassless() : nextClassful()
   }
 
+  @inline(__always)
   private mutating func nextClassless() -> IPv4Route? {
     let width = bytes[offset]
-    guard width <= 32 else { return nil }
-    // Only the significant octets of the destination are there.
-    let significant = (Int(width) + 7) / 8
-    guard bytes.count - offset >= 1 + significant + 4 else { return nil }
-    // The router's four octets are behind it: no more are read here than there are.
-    let value = bytes.u32(offset + 1)
-    let gateway = bytes.ipv4(offset + 1 + significant)
-    offset += 1 + significant + 4
-    return IPv4Route(prefix: IPPrefix(.v4(IPv4Address(value)), width).masked, gateway: gateway)
+    // The router's four octets are behind the significant ones: no more are read here than there are.
+    let value = bytes.u32(offset &+ 1)
+    offset &+= IPv4Routes.byteCount(width)
+    let gateway = bytes.ipv4(offset &- 4)
+    return IPv4Route(prefix: IPPrefix(masking: IPv4Address(value), width), gateway: gateway)
   }
 
+  @inline(never)
   private mutating func nextClassful() -> IPv4Route? {
-    guard bytes.count - offset >= 8 else { return nil }
     let destination = bytes.ipv4(offset)
-    // A default route is illegal here.
-    guard destination != .unspecified else { return nil }
     let gateway = bytes.ipv4(offset + 4)
     offset += 8
     // Classes as RFC 791, 2.3 has them; a destination with bits behind its class's network is a host.

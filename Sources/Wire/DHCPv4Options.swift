@@ -35,6 +35,12 @@ package enum DHCPv4Option {
   /// What the getters of `DHCPv4Message` read, in the order in which faults are told.
   static let firstKnown = subnetMask
   static let lastKnown = encryptedDNS
+
+  /// Whether `DHCPv4Message` reads it.
+  @inline(__always)
+  static func isRead(_ code: UInt8) -> Bool {
+    code == messageType || code == rapidCommit || DHCPv4Rule.isKnown(code)
+  }
 }
 
 /// The values of known options. A getter is nil where the option is absent, and where it is malformed, which `faults`
@@ -83,11 +89,11 @@ extension DHCPv4Message {
   }
   /// Letters, digits, hyphens, underscores and dots; without a final dot or zeros (3.17).
   package var domainName: OptionBytes? {
-    @_lifetime(copy self) get { text(DHCPv4Option.domainName) }
+    @_lifetime(copy self) get { name(DHCPv4Option.domainName) }
   }
   /// As `domainName` (3.14).
   package var hostName: OptionBytes? {
-    @_lifetime(copy self) get { text(DHCPv4Option.hostName) }
+    @_lifetime(copy self) get { name(DHCPv4Option.hostName) }
   }
   /// A POSIX TZ string in visible ASCII (RFC 4833, 2).
   package var posixTimeZone: OptionBytes? {
@@ -140,16 +146,7 @@ extension DHCPv4Message {
   private func address(_ code: UInt8) -> IPv4Address? { seconds(code).map { IPv4Address($0) } }
 
   @inline(__always)
-  private func seconds(_ code: UInt8) -> UInt32? {
-    if let value = index.whole(code, in: message) { return value.byteCount == 4 ? value.u32(0) : nil }
-    return index.contains(code) ? gatheredSeconds(code) : nil
-  }
-
-  @inline(never)
-  private func gatheredSeconds(_ code: UInt8) -> UInt32? {
-    guard let bytes = option(code), bytes.count == 4 else { return nil }
-    return bytes.u32(0)
-  }
+  private func seconds(_ code: UInt8) -> UInt32? { index.u32(code, in: message) }
 
   @_lifetime(copy self)
   @inline(__always)
@@ -161,8 +158,17 @@ extension DHCPv4Message {
   @_lifetime(copy self)
   @inline(__always)
   private func text(_ code: UInt8) -> OptionBytes? {
-    guard let bytes = option(code), DHCPv4Rule.fault(code, bytes) == nil else { return nil }
-    return DHCPv4Rule.trimmed(bytes)
+    guard let bytes = option(code) else { return nil }
+    let text = DHCPv4Rule.trimmed(bytes)
+    return DHCPv4Rule.textFault(text) == nil ? text : nil
+  }
+
+  @_lifetime(copy self)
+  @inline(__always)
+  private func name(_ code: UInt8) -> OptionBytes? {
+    guard let bytes = option(code) else { return nil }
+    let text = DHCPv4Rule.trimmed(bytes)
+    return DHCPv4Rule.nameFault(text) == nil ? text : nil
   }
 
   /// Why the option must be ignored; nil where it is absent or good.
@@ -198,6 +204,7 @@ enum DHCPv4Rule {
   /// Ones, then zeros.
   static func isMask(_ mask: UInt32) -> Bool { ~mask & (~mask &+ 1) == 0 }
 
+  @inline(__always)
   static func isKnown(_ code: UInt8) -> Bool {
     switch code {
     case DHCPv4Option.subnetMask, DHCPv4Option.routers, DHCPv4Option.domainNameServers, DHCPv4Option.hostName,
@@ -251,12 +258,13 @@ enum DHCPv4Rule {
 
   /// Without zeros and one dot at the end.
   @_lifetime(copy bytes)
+  @inline(__always)
   static func trimmed(_ bytes: OptionBytes) -> OptionBytes {
     let text = bytes.withoutFinalZeros
     return text.count > 1 && text[text.count - 1] == UInt8(ascii: ".") ? text.window(0, text.count - 1) : text
   }
 
-  private static func textFault(_ text: OptionBytes) -> Refusal? {
+  static func textFault(_ text: OptionBytes) -> Refusal? {
     guard text.count > 0 else { return .dhcpv4OptionLength }
     for index in 0..<text.count where !CaptivePortal.isAllowed(text[index]) { return .dhcpv4OptionValue }
     return nil
@@ -264,22 +272,24 @@ enum DHCPv4Rule {
 
   /// Names end up in resolver configurations and scripts: nothing but labels of letters, digits, hyphens and
   /// underscores (RFC 1123, 2.1; RFC 8552) is let through.
-  private static func nameFault(_ text: OptionBytes) -> Refusal? {
+  static func nameFault(_ text: OptionBytes) -> Refusal? {
     guard text.count > 0, text.count < DomainName.longest else { return .dhcpv4OptionLength }
     var label = 0
-    for index in 0..<text.count {
-      switch text[index] {
-      case UInt8(ascii: "."):
-        guard label > 0 else { return .dhcpv4OptionValue }
-        label = 0
-      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"):
-        label += 1
-        guard label <= DomainName.longestLabel else { return .dhcpv4OptionValue }
-      default:
-        return .dhcpv4OptionValue
+    var index = 0
+    while index < text.count {
+      let octets = text.octets(index, else: UInt8(ascii: "a"))
+      guard octets.areOfNames else { return .dhcpv4OptionValue }
+      var dots = octets.places(of: UInt8(ascii: "."))
+      while let dot = dots.next() {
+        guard isLabel(index &+ dot &- label) else { return .dhcpv4OptionValue }
+        label = index &+ dot &+ 1
       }
+      index &+= 8
     }
-    return label > 0 ? nil : .dhcpv4OptionValue
+    return isLabel(text.count &- label) ? nil : .dhcpv4OptionValue
   }
+
+  /// Of so many bytes.
+  @inline(__always)
+  private static func isLabel(_ count: Int) -> Bool { count > 0 && count <= DomainName.longestLabel }
 }

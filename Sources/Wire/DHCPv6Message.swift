@@ -36,14 +36,12 @@ package struct DHCPv6Message: ~Escapable {
     static func isRelay(_ type: UInt8) -> Bool { type == 12 || type == 13 }
   }
 
-  /// Addresses of the IPv6 header.
-  package let source: IPv6Address
-  package let destination: IPv6Address
   package let kind: Kind
-  private let message: RawSpan
+  private let packet: CheckedPacket
 
-  @_lifetime(copy message)
-  init(_ message: RawSpan, source: IPv6Address, destination: IPv6Address, isToClient: Bool) throws(Refusal) {
+  @_lifetime(copy packet)
+  init(_ packet: CheckedPacket, isToClient: Bool) throws(Refusal) {
+    let message = packet.message
     guard message.byteCount >= Field.options else { throw .dhcpv6Length }
     let type = message.u8(Field.typeAndTransaction)
     guard !Kind.isRelay(type) else { throw .dhcpv6Relay }
@@ -61,10 +59,16 @@ package struct DHCPv6Message: ~Escapable {
         throw .dhcpv6ClientIdentifier
       }
     }
-    self.message = message
-    self.source = source
-    self.destination = destination
+    self.packet = packet
     self.kind = kind
+  }
+
+  // Addresses of the IPv6 header.
+  package var source: IPv6Address { packet.sourceV6 }
+  package var destination: IPv6Address { packet.destinationV6 }
+
+  private var message: RawSpan {
+    @_lifetime(copy self) get { packet.message }
   }
 
   /// True for what goes to a client (UDP port 546), false for a client's own request (port 547).

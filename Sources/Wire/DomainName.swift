@@ -10,18 +10,25 @@ package struct DomainName: ~Escapable {
   /// Takes the name at `offset`; nil if there is none.
   @_lifetime(copy span)
   package init?(_ span: RawSpan, at offset: Int = 0) {
-    guard offset >= 0 else { return nil }
-    var end = offset
-    while true {
-      guard end < span.byteCount, end - offset < DomainName.longest else { return nil }
-      let length = Int(span.u8(end))
-      end += 1
-      if length == 0 { break }
-      guard length <= DomainName.longestLabel else { return nil }
-      end += length
-    }
-    bytes = span.slice(offset, end - offset)
+    guard offset >= 0, let end = DomainName.end(span, from: offset) else { return nil }
+    bytes = span.slice(offset, end &- offset)
   }
+
+  /// Where the name ends that is at `offset`, 0 or more; nil if there is none.
+  fileprivate static func end(_ span: RawSpan, from offset: Int) -> Int? {
+    var end = offset
+    while end < span.byteCount {
+      let length = Int(span.u8(end))
+      guard length <= longestLabel else { return nil }
+      end &+= 1 &+ length
+      if length == 0 { return end &- offset <= longest ? end : nil }
+    }
+    return nil
+  }
+
+  /// `bytes` must have been found to be a name.
+  @_lifetime(copy bytes)
+  init(checked bytes: RawSpan) { self.bytes = bytes }
 
   package var isRoot: Bool { bytes.byteCount == 1 }
 
@@ -81,22 +88,23 @@ package struct DomainNameList: ~Escapable {
   @_lifetime(copy bytes)
   init?(_ bytes: RawSpan, isPadded: Bool) {
     var end = 0
-    var count = 0
-    while end < bytes.byteCount {
-      guard let name = DomainName(bytes, at: end) else { return nil }
-      if name.isRoot { break }
-      end += name.bytes.byteCount
-      count += 1
+    while end < bytes.byteCount, bytes.u8(end) != 0 {
+      guard let next = DomainName.end(bytes, from: end) else { return nil }
+      end = next
     }
-    guard count > 0, isPadded || end == bytes.byteCount else { return nil }
-    for index in end..<bytes.byteCount where bytes.u8(index) != 0 { return nil }
-    self.bytes = bytes.slice(0, end)
+    guard end > 0, end == bytes.byteCount || isPadded && bytes.isZero(from: end) else { return nil }
+    self.bytes = bytes
   }
+
+  /// `bytes` must have been found to be a list.
+  @_lifetime(copy bytes)
+  @inline(__always)
+  init(checked bytes: RawSpan) { self.bytes = bytes }
 
   /// The next name, nil after the last.
   @_lifetime(copy self)
   package mutating func next() -> DomainName? {
-    guard let name = DomainName(bytes, at: offset) else { return nil }
+    guard let name = DomainName(bytes, at: offset), !name.isRoot else { return nil }
     offset += name.bytes.byteCount
     return name
   }

@@ -1,57 +1,72 @@
 /// An encrypted DNS resolver from a Router Advertisement or DHCPv6 (RFC 9463, 4.1 and 6.1).
 package struct EncryptedDNS: ~Escapable {
   private enum Field {
-    /// In a Router Advertisement's option, from its type on.
-    static let advertisedPriority = 2
-    static let advertisedLifetime = 4
-    static let advertisedName = 8
-    /// In a DHCPv6 option, from its value on.
     static let priority = 0
+    /// Where there is a lifetime, in a Router Advertisement, and the name behind it.
+    static let lifetime = 2
+    static let advertisedName = 6
     static let name = 2
   }
 
-  /// Service priority: lower is better.
-  package let priority: UInt16
-  /// Seconds, 0xFFFFFFFF for ever, 0 withdraws; nil from DHCPv6.
-  package let lifetime: UInt32?
-  /// The authentication domain name, never the root.
-  package let name: DomainName
-  /// nil in ADN-only mode: the name is to be resolved (3.1.6).
-  package let addresses: IPv6AddressList?
-  /// SvcParams (RFC 9460, 2.2), unread; empty in ADN-only mode.
-  package let parameters: RawSpan
   /// The whole option behind its code and length, padding included. In a Router Advertisement's the lifetime stands
   /// in its bytes 2 to 5.
   package let content: RawSpan
+  private let isAdvertised: Bool
 
   @_lifetime(copy option)
   init(routerAdvertisementOption option: RawSpan) throws(Refusal) {
-    guard option.byteCount > Field.advertisedName else { throw .dnrLength }
-    var fields = LengthPrefixed(option.slice(from: Field.advertisedName))
-    name = try EncryptedDNS.name(&fields)
-    addresses = try EncryptedDNS.addresses(&fields)
-    // What follows is padding where nothing else is (6.1).
-    if fields.remaining.byteCount >= 2 {
-      guard let parameters = fields.next() else { throw .dnrLength }
-      self.parameters = parameters
-    } else {
-      parameters = fields.remaining.slice(0, 0)
-    }
-    content = option.slice(from: Field.advertisedPriority)
-    priority = option.u16(Field.advertisedPriority)
-    lifetime = option.u32(Field.advertisedLifetime)
+    try self.init(content: option.slice(from: NeighbourDiscoveryOptions.Field.value), isAdvertised: true)
   }
 
   @_lifetime(copy value)
   init(dhcpv6Value value: RawSpan) throws(Refusal) {
-    guard value.byteCount > Field.name else { throw .dnrLength }
-    var fields = LengthPrefixed(value.slice(from: Field.name))
-    name = try EncryptedDNS.name(&fields)
-    addresses = try EncryptedDNS.addresses(&fields)
-    parameters = fields.remaining
-    content = value
-    priority = value.u16(Field.priority)
-    lifetime = nil
+    try self.init(content: value, isAdvertised: false)
+  }
+
+  @_lifetime(copy content)
+  private init(content: RawSpan, isAdvertised: Bool) throws(Refusal) {
+    self.content = content
+    self.isAdvertised = isAdvertised
+    guard content.byteCount > nameOffset else { throw .dnrLength }
+    var fields = self.fields
+    _ = try EncryptedDNS.name(&fields)
+    _ = try EncryptedDNS.addresses(&fields)
+    // What follows is padding where nothing else is (6.1).
+    guard !isAdvertised || fields.remaining.byteCount < 2 || fields.next() != nil else { throw .dnrLength }
+  }
+
+  /// Service priority: lower is better.
+  package var priority: UInt16 { content.u16(Field.priority) }
+  /// Seconds, 0xFFFFFFFF for ever, 0 withdraws; nil from DHCPv6.
+  package var lifetime: UInt32? { isAdvertised ? content.u32(Field.lifetime) : nil }
+  /// The authentication domain name, never the root.
+  package var name: DomainName {
+    @_lifetime(copy self) get {
+      var fields = self.fields
+      return DomainName(checked: fields.nextOrNothing())
+    }
+  }
+  /// nil in ADN-only mode: the name is to be resolved (3.1.6).
+  package var addresses: IPv6AddressList? {
+    @_lifetime(copy self) get {
+      var fields = self.fields
+      _ = fields.nextOrNothing()
+      return IPv6AddressList(fields.nextOrNothing())
+    }
+  }
+  /// SvcParams (RFC 9460, 2.2), unread; empty in ADN-only mode.
+  package var parameters: RawSpan {
+    @_lifetime(copy self) get {
+      var fields = self.fields
+      _ = fields.nextOrNothing()
+      _ = fields.nextOrNothing()
+      return isAdvertised ? fields.nextOrNothing() : fields.remaining
+    }
+  }
+
+  private var nameOffset: Int { isAdvertised ? Field.advertisedName : Field.name }
+  private var fields: LengthPrefixed {
+    @_lifetime(copy self) get { LengthPrefixed(content.slice(from: nameOffset)) }
   }
 
   @_lifetime(copy fields)
@@ -86,6 +101,13 @@ struct LengthPrefixed: ~Escapable {
     guard length <= remaining.byteCount - 2 else { return nil }
     let field = remaining.slice(2, length)
     remaining = remaining.slice(from: 2 + length)
+    return field
+  }
+
+  /// The next field, empty where there is none.
+  @_lifetime(copy self)
+  mutating func nextOrNothing() -> RawSpan {
+    guard let field = next() else { return remaining.slice(0, 0) }
     return field
   }
 }

@@ -1,3 +1,16 @@
+/// An ICMP or ICMPv6 message of one of the errors' types, its checksum right, what it quotes not looked into.
+package struct ICMPErrorMessage: ~Escapable {
+  let packet: CheckedPacket
+  package let family: Family
+
+  @_lifetime(copy packet)
+  @inline(__always)
+  init(packet: CheckedPacket, family: Family) {
+    self.packet = packet
+    self.family = family
+  }
+}
+
 /// An ICMP (RFC 792) or ICMPv6 (RFC 4443) error about a packet that went out from the address it was sent to: a hint,
 /// until the state has found the flow that it quotes (RFC 5927).
 package struct ICMPError: Hashable, Sendable {
@@ -76,9 +89,18 @@ package struct ICMPError: Hashable, Sendable {
     type == Kinds.unreachableV6 || type == Kinds.tooBigV6 || type == Kinds.timeExceededV6
   }
 
+  @inline(__always)
+  package init(_ error: ICMPErrorMessage) throws(Refusal) {
+    let packet = error.packet
+    switch error.family {
+    case .v4: try self.init(v4: packet.message, source: packet.sourceV4, destination: packet.destinationV4)
+    case .v6: try self.init(v6: packet.message, source: packet.sourceV6, destination: packet.destinationV6)
+    }
+  }
+
   /// `message` is an ICMP message of at least 8 bytes and of one of the error types, its checksum right.
   @inline(__always)
-  init(v4 message: RawSpan, source: IPv4Address, destination: IPv4Address) throws(Refusal) {
+  private init(v4 message: RawSpan, source: IPv4Address, destination: IPv4Address) throws(Refusal) {
     let quote = ICMPError.quote(message, length: Int(message.u8(Field.lengthV4)) * 4)
     guard quote.byteCount >= IPv4Packet.Field.minimum else { throw .icmpQuoteShort }
     guard quote.u8(IPv4Packet.Field.versionAndLength) >> 4 == 4 else { throw .icmpQuoteVersion }
@@ -100,8 +122,7 @@ package struct ICMPError: Hashable, Sendable {
   }
 
   /// `message` is an ICMPv6 message of at least 8 bytes and of one of the error types, its checksum right.
-  @inline(__always)
-  init(v6 message: RawSpan, source: IPv6Address, destination: IPv6Address) throws(Refusal) {
+  private init(v6 message: RawSpan, source: IPv6Address, destination: IPv6Address) throws(Refusal) {
     // The length is there in types 1 and 3; a Packet Too Big has its MTU in that place (RFC 4884, 4).
     let isTooBig = message.u8(Field.type) == Kinds.tooBigV6
     let quote = ICMPError.quote(message, length: isTooBig ? 0 : Int(message.u8(Field.lengthV6)) * 8)
@@ -129,11 +150,13 @@ package struct ICMPError: Hashable, Sendable {
   /// The quoted packet. RFC 4884, 5.1: with a length, extensions follow it; one that is longer than the message, from
   /// senders that left rubbish there, is no length.
   @_lifetime(copy message)
+  @inline(__always)
   private static func quote(_ message: RawSpan, length: Int) -> RawSpan {
     let quote = message.slice(from: Field.quote)
     return length > 0 && length < quote.byteCount ? quote.slice(0, length) : quote
   }
 
+  @inline(__always)
   private static func kindV4(_ type: UInt8, _ code: UInt8, mtu: UInt16) -> Kind {
     // Code 1 of time exceeded is about reassembly.
     if type == Kinds.timeExceededV4 { return code == 0 ? .timeExceeded : .other }

@@ -17,4 +17,11 @@ package struct IPProtocol: RawRepresentable, Hashable, Sendable {
   static let routing = IPProtocol(rawValue: 43)
   static let fragment = IPProtocol(rawValue: 44)
   static let destinationOptions = IPProtocol(rawValue: 60)
+
+  var isExtensionHeader: Bool {
+    switch self {
+    case .hopByHop, .routing, .fragment, .destinationOptions: true
+    default: false
+    }
+  }
 }

@@ -16,6 +16,7 @@ struct IPv4Packet: ~Escapable {
   private let headerLength: Int
 
   @_lifetime(copy captured)
+  @inline(__always)
   init(_ captured: RawSpan) throws(Refusal) {
     guard captured.byteCount >= Field.minimum else { throw .ipTruncated }
     guard captured.u8(Field.versionAndLength) >> 4 == 4 else { throw .ipVersion }
@@ -25,7 +26,14 @@ struct IPv4Packet: ~Escapable {
     guard totalLength >= headerLength else { throw .ipTotalLength }
     guard totalLength <= captured.byteCount else { throw .ipTruncated }
     var checksum = Checksum()
-    checksum.add(captured.slice(0, headerLength))
+    if headerLength == Field.minimum {
+      // Nearly all: without a loop.
+      checksum.add(captured.u64(0))
+      checksum.add(captured.u64(8))
+      checksum.add(captured.u32(16))
+    } else {
+      checksum.add(captured.slice(0, headerLength))
+    }
     guard checksum.isRight else { throw .ipChecksum }
     guard captured.u16(Field.fragment) & 0x3FFF == 0 else { throw .ipFragment }
     self.bytes = captured.slice(0, totalLength)
@@ -39,10 +47,18 @@ struct IPv4Packet: ~Escapable {
   var source: IPv4Address { bytes.ipv4(Field.source) }
   var destination: IPv4Address { bytes.ipv4(Field.destination) }
   var payload: RawSpan {
-    @_lifetime(copy self) get { bytes.slice(from: headerLength) }
+    @_lifetime(copy self) @inline(__always) get { bytes.slice(from: headerLength) }
+  }
+
+  /// The packet with the message that begins `skipped` bytes behind its header and has `length` bytes.
+  @_lifetime(copy self)
+  @inline(__always)
+  func checked(behind skipped: Int, _ length: Int) -> CheckedPacket {
+    CheckedPacket(bytes, from: headerLength &+ skipped, to: headerLength &+ skipped &+ length)
   }
 
   /// The pseudo header for a transport of `length` bytes.
+  @inline(__always)
   func pseudoHeader(length: Int) -> Checksum {
     Checksum(source: source, destination: destination, protocol: number, length: length)
   }

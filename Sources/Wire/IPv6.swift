@@ -14,6 +14,7 @@ struct IPv6Packet: ~Escapable {
   private let extensions: ExtensionHeaders
 
   @_lifetime(copy captured)
+  @inline(__always)
   init(_ captured: RawSpan) throws(Refusal) {
     guard captured.byteCount >= Field.end else { throw .ipTruncated }
     guard captured.u8(Field.version) >> 4 == 6 else { throw .ipVersion }
@@ -37,10 +38,18 @@ struct IPv6Packet: ~Escapable {
   var source: IPv6Address { bytes.ipv6(Field.source) }
   var destination: IPv6Address { bytes.ipv6(Field.destination) }
   var payload: RawSpan {
-    @_lifetime(copy self) get { bytes.slice(from: extensions.end) }
+    @_lifetime(copy self) @inline(__always) get { bytes.slice(from: extensions.end) }
+  }
+
+  /// The packet with the message that begins `skipped` bytes behind its headers and has `length` bytes.
+  @_lifetime(copy self)
+  @inline(__always)
+  func checked(behind skipped: Int, _ length: Int) -> CheckedPacket {
+    CheckedPacket(bytes, from: extensions.end &+ skipped, to: extensions.end &+ skipped &+ length)
   }
 
   /// The pseudo header for a transport of `length` bytes (RFC 8200, 8.1).
+  @inline(__always)
   func pseudoHeader(length: Int) -> Checksum {
     Checksum(source: source, destination: destination, protocol: number, length: length)
   }
@@ -71,15 +80,17 @@ struct ExtensionHeaders {
   private(set) var hasSegmentsLeft = false
 
   /// `bytes` begin with an IPv6 header, whole; the headers after it may be cut off (`ip.extension-length`).
+  @inline(__always)
   init(walking bytes: RawSpan) throws(Refusal) {
     number = IPProtocol(rawValue: bytes.u8(IPv6Packet.Field.nextHeader))
     end = IPv6Packet.Field.end
+    if number.isExtensionHeader { try walk(bytes) }
+  }
+
+  @inline(never)
+  private mutating func walk(_ bytes: RawSpan) throws(Refusal) {
     var count = 0
-    while !isLaterFragment {
-      switch number {
-      case .hopByHop, .routing, .fragment, .destinationOptions: break
-      default: return
-      }
+    while !isLaterFragment, number.isExtensionHeader {
       guard count < ExtensionHeaders.limit else { throw .ipExtensionCount }
       // Hop-by-hop options come first or not at all (RFC 8200, 4.1).
       guard number != .hopByHop || count == 0 else { throw .ipExtensionOrder }

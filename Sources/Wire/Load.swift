@@ -5,11 +5,15 @@
 extension RawSpan {
   @inline(__always)
   private func load<Value: FixedWidthInteger & BitwiseCopyable>(_ offset: Int, as type: Value.Type) -> Value {
-    guard offset >= 0, offset <= byteCount - MemoryLayout<Value>.size else {
-      assertionFailure("load out of range")
-      return 0
-    }
+    guard holds(offset, MemoryLayout<Value>.size) else { return 0 }
     return unsafe Value(bigEndian: unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: type))
+  }
+
+  @inline(__always)
+  private func holds(_ offset: Int, _ count: Int) -> Bool {
+    let isInside = offset >= 0 && offset <= byteCount &- count
+    assert(isInside, "load out of range")
+    return isInside
   }
 
   @inline(__always) func u8(_ offset: Int) -> UInt8 { load(offset, as: UInt8.self) }
@@ -17,15 +21,27 @@ extension RawSpan {
   @inline(__always) func u32(_ offset: Int) -> UInt32 { load(offset, as: UInt32.self) }
   @inline(__always) func u64(_ offset: Int) -> UInt64 { load(offset, as: UInt64.self) }
   @inline(__always) func ipv4(_ offset: Int) -> IPv4Address { IPv4Address(u32(offset)) }
-  @inline(__always) func ipv6(_ offset: Int) -> IPv6Address { IPv6Address(u64(offset), u64(offset + 8)) }
+  @inline(__always) func ipv6(_ offset: Int) -> IPv6Address {
+    guard holds(offset, 16) else { return .unspecified }
+    let high = unsafe unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt64.self)
+    let low = unsafe unsafeLoadUnaligned(fromUncheckedByteOffset: offset &+ 8, as: UInt64.self)
+    return IPv6Address(UInt64(bigEndian: high), UInt64(bigEndian: low))
+  }
 
   /// `count` bytes from `offset`; what lies outside of the span is left off.
   @inline(__always)
   @_lifetime(copy self)
   func slice(_ offset: Int, _ count: Int) -> RawSpan {
     assert(offset >= 0 && count >= 0 && offset <= byteCount - count, "slice out of range")
+    guard offset >= 0, count >= 0, offset <= byteCount &- count else { return clamped(offset, count) }
+    return unsafe extracting(unchecked: Range(uncheckedBounds: (offset, offset &+ count)))
+  }
+
+  @inline(never)
+  @_lifetime(copy self)
+  private func clamped(_ offset: Int, _ count: Int) -> RawSpan {
     let start = Swift.min(Swift.max(offset, 0), byteCount)
-    let end = Swift.min(start + Swift.max(count, 0), byteCount)
+    let end = start + Swift.min(Swift.max(count, 0), byteCount - start)
     return unsafe extracting(unchecked: start..<end)
   }
 
@@ -34,26 +50,72 @@ extension RawSpan {
   @_lifetime(copy self)
   func slice(from offset: Int) -> RawSpan { slice(offset, byteCount - offset) }
 
-  /// The sum of the span's 32-bit words in memory order, the last one padded with zeros: any number of carries is
-  /// kept, since a span is shorter than 2^32 words.
+  /// The one's complement sum of the span's 64-bit words in network order, the last one padded with zeros.
   func sumOfWords() -> UInt64 {
-    unsafe withUnsafeBytes { bytes in
-      var sum: UInt64 = 0
-      let whole = bytes.count & ~3
-      var offset = 0
-      while offset < whole {
-        unsafe sum &+= UInt64(bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
-        offset += 4
-      }
-      var last: UInt32 = 0
-      var shift: UInt32 = 0
-      while offset < bytes.count {
-        unsafe last |= UInt32(bytes[offset]) << shift
-        shift += 8
-        offset += 1
-      }
-      return sum &+ UInt64(UInt32(littleEndian: last))
+    // Summed as little-endian words and swapped once: RFC 1071, 2 (B). Two sums, so that additions go side by side.
+    var first: UInt64 = 0
+    var second: UInt64 = 0
+    var carries: UInt64 = 0
+    var offset = 0
+    while offset <= byteCount &- 32 {
+      first = unsafe RawSpan.add(word(offset), to: first, &carries)
+      second = unsafe RawSpan.add(word(offset &+ 8), to: second, &carries)
+      first = unsafe RawSpan.add(word(offset &+ 16), to: first, &carries)
+      second = unsafe RawSpan.add(word(offset &+ 24), to: second, &carries)
+      offset &+= 32
     }
+    while offset <= byteCount &- 8 {
+      first = unsafe RawSpan.add(word(offset), to: first, &carries)
+      offset &+= 8
+    }
+    if offset < byteCount { second = RawSpan.add(lastWord(from: offset), to: second, &carries) }
+    // In halves nothing overflows.
+    let halves = first >> 32 &+ first & 0xFFFF_FFFF &+ second >> 32 &+ second & 0xFFFF_FFFF
+    return (halves &+ carries).byteSwapped
+  }
+
+  @inline(__always)
+  private static func add(_ word: UInt64, to sum: UInt64, _ carries: inout UInt64) -> UInt64 {
+    let (result, overflow) = sum.addingReportingOverflow(word)
+    carries &+= overflow ? 1 : 0
+    return result
+  }
+
+  /// Eight bytes as they stand, the first one lowest.
+  @unsafe @inline(__always)
+  private func word(_ offset: Int) -> UInt64 {
+    unsafe UInt64(littleEndian: unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt64.self))
+  }
+
+  /// The fewer than eight bytes from `offset` to the end.
+  @inline(__always)
+  private func lastWord(from offset: Int) -> UInt64 {
+    if byteCount >= 8 { return unsafe word(byteCount &- 8) &>> (8 &* UInt64(offset &+ 8 &- byteCount)) }
+    var last: UInt64 = 0
+    var index = byteCount
+    while index > offset {
+      index &-= 1
+      last = last &<< 8 | UInt64(u8(index))
+    }
+    return last
+  }
+
+  /// Eight bytes from `offset`, which is within the span; those past the end as `filler`.
+  @inline(__always)
+  func octets(_ offset: Int, else filler: UInt8) -> Octets {
+    if offset >= 0, offset <= byteCount &- 8 { return unsafe Octets(word(offset)) }
+    let fillers = UInt64(filler) &* 0x0101_0101_0101_0101
+    return Octets(lastWord(from: offset) | fillers &<< (8 &* UInt64(byteCount &- offset)))
+  }
+
+  /// Whether there is nothing but zeros from `offset` on.
+  func isZero(from offset: Int) -> Bool {
+    var offset = offset
+    while offset <= byteCount &- 8 {
+      guard u64(offset) == 0 else { return false }
+      offset &+= 8
+    }
+    return offset >= byteCount || lastWord(from: offset) == 0
   }
 
   /// Whether both hold the same bytes.

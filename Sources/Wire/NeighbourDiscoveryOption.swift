@@ -22,7 +22,7 @@ package enum NeighbourDiscoveryOption: ~Escapable {
 /// The options of a Router Advertisement, or those within its PvD option, in their order.
 package struct NeighbourDiscoveryOptions: ~Escapable {
   enum Field {
-    static let type = 0
+    // Type, then length in units of 8 bytes.
     static let length = 1
     static let value = 2
     static let unit = 8
@@ -60,11 +60,11 @@ package struct NeighbourDiscoveryOptions: ~Escapable {
   static func check(_ bytes: RawSpan) throws(Refusal) {
     var offset = 0
     while offset < bytes.byteCount {
-      guard bytes.byteCount - offset > Field.length else { throw .raOptionOverrun }
-      let length = Int(bytes.u8(offset + Field.length)) * Field.unit
+      guard bytes.byteCount &- offset > Field.length else { throw .raOptionOverrun }
+      let length = Int(bytes.u8(offset &+ Field.length)) &* Field.unit
       guard length > 0 else { throw .raOptionLength }
-      guard length <= bytes.byteCount - offset else { throw .raOptionOverrun }
-      offset += length
+      guard length <= bytes.byteCount &- offset else { throw .raOptionOverrun }
+      offset &+= length
     }
   }
 
@@ -73,10 +73,10 @@ package struct NeighbourDiscoveryOptions: ~Escapable {
   @inline(__always)
   package mutating func next() -> NeighbourDiscoveryOption? {
     guard offset < bytes.byteCount else { return nil }
-    let type = bytes.u8(offset + Field.type)
-    let length = Int(bytes.u8(offset + Field.length)) * Field.unit
+    let type = bytes.u8(offset)
+    let length = Int(bytes.u8(offset &+ Field.length)) &* Field.unit
     let option = bytes.slice(offset, length)
-    offset += length
+    offset &+= length
     if type == Kind.provisioningDomain {
       // RFC 8801, 3.1: one PvD option counts, and none inside it.
       guard !isNested else { return .malformed(type: type, .pvdNested) }
@@ -129,6 +129,9 @@ package enum RouterPreference: Int8, Hashable, Sendable, CaseIterable {
   case low = -1
   case medium = 0
   case high = 1
+
+  /// False for the reserved 10.
+  static func isKnown(bits: UInt8) -> Bool { bits & 3 != 2 }
 
   /// From the two bits as they are sent; nil for the reserved 10.
   init?(bits: UInt8) {

@@ -1,5 +1,5 @@
 /// Prefix Information Option (RFC 4861, 4.6.2), type 3.
-package struct PrefixInformation: Hashable, Sendable {
+package struct PrefixInformation: ~Escapable {
   private enum Field {
     static let prefixLength = 2
     static let flags = 3
@@ -22,35 +22,35 @@ package struct PrefixInformation: Hashable, Sendable {
     package static let delegationPreferred = Flags(rawValue: 0x10)
   }
 
-  /// The prefix, bits past its length cleared.
-  package var prefix: IPPrefix
-  /// The prefix field as it was sent: with `routerAddress` the router's global address.
-  package var address: IPv6Address
-  /// All eight bits, the reserved ones too.
-  package var flags: Flags
-  /// Seconds, 0xFFFFFFFF for ever.
-  package var validLifetime: UInt32
-  package var preferredLifetime: UInt32
+  private let option: RawSpan
 
+  @_lifetime(copy option)
+  @inline(__always)
   init(_ option: RawSpan) throws(Refusal) {
     guard option.byteCount == Field.end else { throw .pioLength }
-    let length = option.u8(Field.prefixLength)
-    guard length <= 128 else { throw .pioPrefixLength }
-    address = option.ipv6(Field.prefix)
+    guard option.u8(Field.prefixLength) <= 128 else { throw .pioPrefixLength }
+    let address = option.ipv6(Field.prefix)
     // RFC 4861, 6.3.4 and RFC 4862, 5.5.3 b: the link-local prefix is ignored; a multicast one is nobody's address.
     guard !address.isLinkLocal, !address.isMulticast else { throw .pioScope }
-    prefix = IPPrefix(.v6(address), length).masked
-    flags = Flags(rawValue: option.u8(Field.flags))
-    validLifetime = option.u32(Field.validLifetime)
-    preferredLifetime = option.u32(Field.preferredLifetime)
+    self.option = option
   }
+
+  /// The prefix, bits past its length cleared.
+  package var prefix: IPPrefix { IPPrefix(masking: address, option.u8(Field.prefixLength)) }
+  /// The prefix field as it was sent: with `routerAddress` the router's global address.
+  package var address: IPv6Address { option.ipv6(Field.prefix) }
+  /// All eight bits, the reserved ones too.
+  package var flags: Flags { Flags(rawValue: option.u8(Field.flags)) }
+  /// Seconds, 0xFFFFFFFF for ever.
+  package var validLifetime: UInt32 { option.u32(Field.validLifetime) }
+  package var preferredLifetime: UInt32 { option.u32(Field.preferredLifetime) }
 
   /// Whether a host may form addresses from it (RFC 4862, 5.5.3 a and c). The valid lifetime may be 0.
   package var permitsAddresses: Bool { flags.contains(.autonomous) && preferredLifetime <= validLifetime }
 }
 
 /// Route Information Option (RFC 4191, 2.3), type 24.
-package struct RouteInformation: Hashable, Sendable {
+package struct RouteInformation: ~Escapable {
   private enum Field {
     static let prefixLength = 2
     static let preference = 3
@@ -59,57 +59,60 @@ package struct RouteInformation: Hashable, Sendable {
     static let end = 24
   }
 
-  /// The destination, bits past its length cleared.
-  package var prefix: IPPrefix
-  package var preference: RouterPreference
-  /// Seconds, 0xFFFFFFFF for ever, 0 withdraws.
-  package var lifetime: UInt32
+  private let option: RawSpan
 
+  @_lifetime(copy option)
+  @inline(__always)
   init(_ option: RawSpan) throws(Refusal) {
     guard option.byteCount <= Field.end else { throw .rioLength }
     let length = option.u8(Field.prefixLength)
     guard length <= 128 else { throw .rioPrefixLength }
     let needed = length == 0 ? Field.prefix : length <= 64 ? Field.prefix + 8 : Field.end
     guard option.byteCount >= needed else { throw .rioLength }
-    guard let preference = RouterPreference(bits: option.u8(Field.preference) >> 3) else { throw .rioPreference }
-    let high = needed > Field.prefix ? option.u64(Field.prefix) : 0
-    let low = needed == Field.end ? option.u64(Field.prefix + 8) : 0
-    prefix = IPPrefix(.v6(IPv6Address(high, low)), length).masked
-    self.preference = preference
-    lifetime = option.u32(Field.lifetime)
+    guard RouterPreference.isKnown(bits: option.u8(Field.preference) >> 3) else { throw .rioPreference }
+    self.option = option
   }
+
+  /// The destination, bits past its length cleared.
+  package var prefix: IPPrefix {
+    let length = option.u8(Field.prefixLength)
+    // No more of it is there than counts.
+    let high = length > 0 ? option.u64(Field.prefix) : 0
+    let low = length > 64 ? option.u64(Field.prefix + 8) : 0
+    return IPPrefix(masking: IPv6Address(high, low), length)
+  }
+  package var preference: RouterPreference { RouterPreference(bits: option.u8(Field.preference) >> 3) ?? .medium }
+  /// Seconds, 0xFFFFFFFF for ever, 0 withdraws.
+  package var lifetime: UInt32 { option.u32(Field.lifetime) }
 }
 
 /// PREF64 (RFC 8781, 4), type 38: the NAT64 prefix.
-package struct PREF64: Hashable, Sendable {
+package struct PREF64: ~Escapable {
   private enum Field {
     static let lifetimeAndLength = 2
     static let prefix = 4
     static let end = 16
   }
 
-  /// /96, /64, /56, /48, /40 or /32, bits past its length cleared.
-  package var prefix: IPPrefix
-  /// Seconds, in steps of 8; 0 withdraws.
-  package var lifetime: UInt32
+  private let option: RawSpan
 
+  @_lifetime(copy option)
   init(_ option: RawSpan) throws(Refusal) {
     guard option.byteCount == Field.end else { throw .pref64Length }
-    let field = option.u16(Field.lifetimeAndLength)
-    let length: UInt8
-    switch field & 7 {
-    case 0: length = 96
-    case 1: length = 64
-    case 2: length = 56
-    case 3: length = 48
-    case 4: length = 40
-    case 5: length = 32
-    default: throw .pref64PrefixLength
-    }
+    guard option.u16(Field.lifetimeAndLength) & 7 <= 5 else { throw .pref64PrefixLength }
+    self.option = option
+  }
+
+  /// /96, /64, /56, /48, /40 or /32, bits past its length cleared.
+  package var prefix: IPPrefix {
+    let code = UInt8(option.u16(Field.lifetimeAndLength) & 7)
     let low = UInt64(option.u32(Field.prefix + 8)) << 32
-    prefix = IPPrefix(.v6(IPv6Address(option.u64(Field.prefix), low)), length).masked
+    return IPPrefix(masking: IPv6Address(option.u64(Field.prefix), low), code == 0 ? 96 : 72 - 8 * code)
+  }
+  /// Seconds, in steps of 8; 0 withdraws.
+  package var lifetime: UInt32 {
     // 13 bits in units of 8 s: with the low three bits cleared the field is the number of seconds.
-    lifetime = UInt32(field & 0xFFF8)
+    UInt32(option.u16(Field.lifetimeAndLength) & 0xFFF8)
   }
 }
 
@@ -121,9 +124,14 @@ package struct IPv6AddressList: ~Escapable {
   /// nil unless `bytes` hold whole addresses, at least one.
   @_lifetime(copy bytes)
   init?(_ bytes: RawSpan) {
-    guard bytes.byteCount > 0, bytes.byteCount % IPv6AddressList.width == 0 else { return nil }
+    guard bytes.byteCount > 0, bytes.byteCount.isMultiple(of: IPv6AddressList.width) else { return nil }
     self.bytes = bytes
   }
+
+  /// `bytes` must have been found to be addresses.
+  @_lifetime(copy bytes)
+  @inline(__always)
+  init(checked bytes: RawSpan) { self.bytes = bytes }
 
   package var count: Int { bytes.byteCount / IPv6AddressList.width }
   /// `index` from 0 to `count` - 1; past that `::`.
@@ -140,15 +148,19 @@ package struct RecursiveDNSServers: ~Escapable {
     static let addresses = 8
   }
 
-  /// Seconds, 0xFFFFFFFF for ever, 0 withdraws.
-  package let lifetime: UInt32
-  package let addresses: IPv6AddressList
+  private let option: RawSpan
 
   @_lifetime(copy option)
+  @inline(__always)
   init(_ option: RawSpan) throws(Refusal) {
-    guard let addresses = IPv6AddressList(option.slice(from: Field.addresses)) else { throw .rdnssLength }
-    self.addresses = addresses
-    lifetime = option.u32(Field.lifetime)
+    guard IPv6AddressList(option.slice(from: Field.addresses)) != nil else { throw .rdnssLength }
+    self.option = option
+  }
+
+  /// Seconds, 0xFFFFFFFF for ever, 0 withdraws.
+  package var lifetime: UInt32 { option.u32(Field.lifetime) }
+  package var addresses: IPv6AddressList {
+    @_lifetime(copy self) @inline(__always) get { IPv6AddressList(checked: option.slice(from: Field.addresses)) }
   }
 
   package var count: Int { addresses.count }
@@ -162,16 +174,20 @@ package struct DNSSearchList: ~Escapable {
     static let names = 8
   }
 
-  /// Seconds, 0xFFFFFFFF for ever, 0 withdraws.
-  package let lifetime: UInt32
-  /// At least one name; a copy of it iterates from the start.
-  package let names: DomainNameList
+  private let option: RawSpan
 
   @_lifetime(copy option)
+  @inline(__always)
   init(_ option: RawSpan) throws(Refusal) {
     guard option.byteCount > Field.names else { throw .dnsslLength }
-    guard let names = DomainNameList(option.slice(from: Field.names), isPadded: true) else { throw .dnsslName }
-    self.names = names
-    lifetime = option.u32(Field.lifetime)
+    guard DomainNameList(option.slice(from: Field.names), isPadded: true) != nil else { throw .dnsslName }
+    self.option = option
+  }
+
+  /// Seconds, 0xFFFFFFFF for ever, 0 withdraws.
+  package var lifetime: UInt32 { option.u32(Field.lifetime) }
+  /// At least one name.
+  package var names: DomainNameList {
+    @_lifetime(copy self) @inline(__always) get { DomainNameList(checked: option.slice(from: Field.names)) }
   }
 }

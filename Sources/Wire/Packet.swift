@@ -1,10 +1,11 @@
-/// A packet that this agent listens for: the one entrance for bytes from the network.
+/// A packet that this agent listens for: the one entrance for bytes from the network. What has more than a few words
+/// to carry is made of it where it is used (`DHCPv4Message`, `ICMPError`), and may be refused there.
 package enum Packet: ~Escapable {
   case routerAdvertisement(RouterAdvertisement)
   /// To a client, or a client's own request: `isToClient`.
-  case dhcpv4(DHCPv4Message)
+  case dhcpv4(DHCPv4Datagram)
   case dhcpv6(DHCPv6Message)
-  case icmpError(ICMPError)
+  case icmpError(ICMPErrorMessage)
 
   private enum Field {
     static let type = 0
@@ -42,7 +43,7 @@ package enum Packet: ~Escapable {
         checksum.add(message)
         guard checksum.isRight else { throw .icmpChecksum }
       }
-      return .icmpError(try ICMPError(v4: message, source: packet.source, destination: packet.destination))
+      return .icmpError(ICMPErrorMessage(packet: packet.checked(behind: 0, message.byteCount), family: .v4))
     case .udp:
       let datagram = try UDPDatagram(
         packet.payload, family: .v4, pseudoHeader: isChecked ? packet.pseudoHeader(length: 0) : nil)
@@ -50,8 +51,8 @@ package enum Packet: ~Escapable {
       guard isToClient || datagram.destinationPort == DHCPv4Message.serverPort else { throw .notOursPort }
       guard !(isOutgoing && isToClient) else { throw .notOursOutgoing }
       return .dhcpv4(
-        try DHCPv4Message(
-          datagram.payload, source: packet.source, destination: packet.destination, isToClient: isToClient))
+        DHCPv4Datagram(
+          packet: packet.checked(behind: UDPDatagram.Field.end, datagram.payload.byteCount), isToClient: isToClient))
     default:
       throw .notOursProtocol
     }
@@ -76,10 +77,9 @@ package enum Packet: ~Escapable {
         // RFC 6980, 5: not even an atomic fragment.
         guard !packet.hasFragmentHeader else { throw .raFragment }
         return .routerAdvertisement(
-          try RouterAdvertisement(
-            message, source: packet.source, destination: packet.destination, hopLimit: packet.hopLimit))
+          try RouterAdvertisement(packet.checked(behind: 0, message.byteCount), hopLimit: packet.hopLimit))
       }
-      return .icmpError(try ICMPError(v6: message, source: packet.source, destination: packet.destination))
+      return .icmpError(ICMPErrorMessage(packet: packet.checked(behind: 0, message.byteCount), family: .v6))
     case .udp:
       let datagram = try UDPDatagram(
         packet.payload, family: .v6, pseudoHeader: isChecked ? packet.pseudoHeader(length: 0) : nil)
@@ -88,7 +88,7 @@ package enum Packet: ~Escapable {
       guard !(isOutgoing && isToClient) else { throw .notOursOutgoing }
       return .dhcpv6(
         try DHCPv6Message(
-          datagram.payload, source: packet.source, destination: packet.destination, isToClient: isToClient))
+          packet.checked(behind: UDPDatagram.Field.end, datagram.payload.byteCount), isToClient: isToClient))
     default:
       throw .notOursProtocol
     }

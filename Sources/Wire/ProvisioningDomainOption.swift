@@ -14,39 +14,39 @@ package struct ProvisioningDomainOption: ~Escapable {
     static let delay: UInt16 = 0x000F
   }
 
-  /// The flags field: H 0x8000, L 0x4000, R 0x2000, the delay in the low 4 bits.
-  package let flags: UInt16
-  package let sequence: UInt16
-  /// The PvD ID; never the root.
-  package let name: DomainName
-  /// The RA header for hosts that know PvDs, in place of the outer one; only with R.
-  package let header: RouterAdvertisementHeader?
-  private let nested: RawSpan
+  private let option: RawSpan
+  /// That of `name` on the wire.
+  private let nameLength: UInt8
 
   @_lifetime(copy option)
   init(_ option: RawSpan) throws(Refusal) {
-    let flags = option.u16(Field.flags)
     guard let name = DomainName(option, at: Field.name), !name.isRoot else { throw .pvdName }
-    var end = Field.name + name.bytes.byteCount
-    end = (end + Field.unit - 1) / Field.unit * Field.unit
-    if flags & Flag.routerAdvertisement != 0 {
-      guard option.byteCount - end >= RouterAdvertisementHeader.byteCount else { throw .pvdLength }
-      header = RouterAdvertisementHeader(option.slice(end, RouterAdvertisementHeader.byteCount))
-      end += RouterAdvertisementHeader.byteCount
-    } else {
-      header = nil
-    }
-    let nested = option.slice(from: end)
+    self.option = option
+    nameLength = UInt8(name.bytes.byteCount)
+    guard option.byteCount >= nestedOffset else { throw .pvdLength }
     do {
-      try NeighbourDiscoveryOptions.check(nested)
+      try NeighbourDiscoveryOptions.check(option.slice(from: nestedOffset))
     } catch {
       throw .pvdOption
     }
-    self.flags = flags
-    sequence = option.u16(Field.sequence)
-    self.name = name
-    self.nested = nested
   }
+
+  /// The flags field: H 0x8000, L 0x4000, R 0x2000, the delay in the low 4 bits.
+  package var flags: UInt16 { option.u16(Field.flags) }
+  package var sequence: UInt16 { option.u16(Field.sequence) }
+  /// The PvD ID; never the root.
+  package var name: DomainName {
+    @_lifetime(copy self) get { DomainName(checked: option.slice(Field.name, Int(nameLength))) }
+  }
+  /// The RA header for hosts that know PvDs, in place of the outer one; only with R.
+  package var header: RouterAdvertisementHeader? {
+    hasHeader ? RouterAdvertisementHeader(option.slice(headerOffset, RouterAdvertisementHeader.byteCount)) : nil
+  }
+
+  private var hasHeader: Bool { flags & Flag.routerAdvertisement != 0 }
+  /// Behind the name, padded to whole units.
+  private var headerOffset: Int { (Field.name + Int(nameLength) + Field.unit - 1) / Field.unit * Field.unit }
+  private var nestedOffset: Int { headerOffset + (hasHeader ? RouterAdvertisementHeader.byteCount : 0) }
 
   /// H: there is more to be had by HTTPS (RFC 8801, 4).
   package var hasAdditionalInformation: Bool { flags & Flag.http != 0 }
@@ -57,6 +57,6 @@ package struct ProvisioningDomainOption: ~Escapable {
 
   /// The options of this PvD; a PvD option among them is yielded as malformed.
   package var options: NeighbourDiscoveryOptions {
-    @_lifetime(copy self) get { NeighbourDiscoveryOptions(checked: nested, isNested: true) }
+    @_lifetime(copy self) get { NeighbourDiscoveryOptions(checked: option.slice(from: nestedOffset), isNested: true) }
   }
 }

@@ -34,6 +34,7 @@ package struct RouterAdvertisementHeader: Hashable, Sendable {
   package var retransTimer: UInt32
 
   /// `bytes` from the message's type on, 16 of them.
+  @inline(__always)
   init(_ bytes: RawSpan) {
     curHopLimit = bytes.u8(Field.curHopLimit)
     flags = Flags(rawValue: bytes.u8(Field.flags))
@@ -55,35 +56,35 @@ package struct RouterAdvertisement: ~Escapable {
     static let code = 1
   }
 
-  /// The router.
-  package let source: IPv6Address
-  /// All nodes, or this host after a solicitation.
-  package let destination: IPv6Address
-  package let header: RouterAdvertisementHeader
-  private let message: RawSpan
+  private let packet: CheckedPacket
 
-  @_lifetime(copy message)
+  @_lifetime(copy packet)
   @inline(__always)
-  init(_ message: RawSpan, source: IPv6Address, destination: IPv6Address, hopLimit: UInt8) throws(Refusal) {
-    guard source.isLinkLocal else { throw .raSource }
+  init(_ packet: CheckedPacket, hopLimit: UInt8) throws(Refusal) {
+    let message = packet.message
+    guard packet.sourceV6.isLinkLocal else { throw .raSource }
     guard hopLimit == 255 else { throw .raHopLimit }
     guard message.byteCount >= RouterAdvertisementHeader.byteCount else { throw .raLength }
     guard message.u8(Field.code) == 0 else { throw .raCode }
     try NeighbourDiscoveryOptions.check(message.slice(from: RouterAdvertisementHeader.byteCount))
-    self.source = source
-    self.destination = destination
-    header = RouterAdvertisementHeader(message)
-    self.message = message
+    self.packet = packet
   }
+
+  /// The router.
+  package var source: IPv6Address { packet.sourceV6 }
+  /// All nodes, or this host after a solicitation.
+  package var destination: IPv6Address { packet.destinationV6 }
+  package var header: RouterAdvertisementHeader { RouterAdvertisementHeader(packet.message) }
 
   /// The ICMPv6 message, from its type on.
   package var bytes: RawSpan {
-    @_lifetime(copy self) get { message }
+    @_lifetime(copy self) get { packet.message }
   }
 
   package var options: NeighbourDiscoveryOptions {
-    @_lifetime(copy self) get {
-      NeighbourDiscoveryOptions(checked: message.slice(from: RouterAdvertisementHeader.byteCount), isNested: false)
+    @_lifetime(copy self) @inline(__always) get {
+      NeighbourDiscoveryOptions(
+        checked: packet.message.slice(from: RouterAdvertisementHeader.byteCount), isNested: false)
     }
   }
 }

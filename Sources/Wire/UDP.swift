@@ -13,6 +13,7 @@ struct UDPDatagram: ~Escapable {
   /// `payload` is the IP packet's, `pseudoHeader` the sum of it with a length of 0, or nil where the checksum is not
   /// in the packet yet.
   @_lifetime(copy payload)
+  @inline(__always)
   init(_ payload: RawSpan, family: Family, pseudoHeader: Checksum?) throws(Refusal) {
     guard payload.byteCount >= Field.end else { throw .udpLength }
     let length = Int(payload.u16(Field.length))

@@ -7,9 +7,9 @@ enum PacketObjects {
     do {
       switch try Packet.decode(bytes, family: family, arrival: arrival) {
       case .routerAdvertisement(let advertisement): return outgoing + routerAdvertisement(advertisement)
-      case .dhcpv4(let message): return outgoing + DHCPObjects.message(message)
+      case .dhcpv4(let datagram): return outgoing + DHCPObjects.message(try DHCPv4Message(datagram))
       case .dhcpv6(let message): return outgoing + DHCPObjects.message(message)
-      case .icmpError(let error): return outgoing + icmpError(error)
+      case .icmpError(let message): return outgoing + icmpError(try ICMPError(message))
       }
     } catch {
       return outgoing + refused(error)

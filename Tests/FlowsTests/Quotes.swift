@@ -24,9 +24,9 @@ func error(_ number: UInt8, _ transport: [UInt8], from local: IPAddress, to remo
 }
 
 private func error(_ bytes: [UInt8], _ family: Family) throws -> ICMPError? {
-  guard case .icmpError(let error) = try Packet.decode(bytes.rawSpan, family: family, arrival: Arrival(interface: 1))
+  guard case .icmpError(let message) = try Packet.decode(bytes.rawSpan, family: family, arrival: Arrival(interface: 1))
   else { return nil }
-  return error
+  return try ICMPError(message)
 }
 
 private func packet(_ number: UInt8, _ transport: [UInt8], from local: IPAddress, to remote: IPAddress) -> [UInt8] {

@@ -211,11 +211,12 @@ import Wire
   // MARK: DHCPv4
 
   private func acknowledged(_ bytes: [UInt8], _ body: (borrowing DHCPv4Message) -> Void) throws {
-    guard case .dhcpv4(let message) = try Packet.decode(bytes.rawSpan, family: .v4, arrival: Arrival(interface: 1))
+    guard case .dhcpv4(let datagram) = try Packet.decode(bytes.rawSpan, family: .v4, arrival: Arrival(interface: 1))
     else {
       Issue.record("not DHCPv4")
       return
     }
+    let message = try DHCPv4Message(datagram)
     body(message)
   }
 

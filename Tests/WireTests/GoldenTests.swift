@@ -96,11 +96,12 @@ import Wire
 
   @Test func acknowledgement() throws {
     let bytes = GoldenPacket.acknowledgement.bytes
-    guard case .dhcpv4(let message) = try Packet.decode(bytes.rawSpan, family: .v4, arrival: Arrival(interface: 1))
+    guard case .dhcpv4(let datagram) = try Packet.decode(bytes.rawSpan, family: .v4, arrival: Arrival(interface: 1))
     else {
       Issue.record("not DHCPv4")
       return
     }
+    let message = try DHCPv4Message(datagram)
     #expect(message.source.description == "192.0.2.1")
     #expect(message.destination.description == "192.0.2.10")
     #expect(message.kind == .ack && message.isToClient)
@@ -147,12 +148,13 @@ import Wire
   @Test func request() throws {
     let bytes = GoldenPacket.request.bytes
     guard
-      case .dhcpv4(let message) = try Packet.decode(
+      case .dhcpv4(let datagram) = try Packet.decode(
         bytes.rawSpan, family: .v4, arrival: Arrival(interface: 1, outgoing: true))
     else {
       Issue.record("not DHCPv4")
       return
     }
+    let message = try DHCPv4Message(datagram)
     #expect(message.kind == .request && !message.isToClient && message.transaction == 0x1234_5678)
     #expect(message.serverIdentifier?.description == "192.0.2.1" && message.leaseTime == nil)
   }
@@ -270,12 +272,13 @@ import Wire
   func icmpError(expected: ErrorCase) throws {
     let bytes = expected.golden.bytes
     guard
-      case .icmpError(let error) = try Packet.decode(
+      case .icmpError(let message) = try Packet.decode(
         bytes.rawSpan, family: family(of: bytes), arrival: Arrival(interface: 1))
     else {
       Issue.record("not an ICMP error")
       return
     }
+    let error = try ICMPError(message)
     #expect(error.family == family(of: bytes))
     #expect(error.source.description == expected.source)
     #expect(error.destination.description == expected.local)

@@ -179,8 +179,9 @@ struct FixedRandom: RandomNumberGenerator {
     }
     let bytes = Build.ack(options)
     #expect(refusals(of: bytes) == [])
-    guard case .dhcpv4(let message) = try Packet.decode(bytes.rawSpan, family: .v4, arrival: Arrival(interface: 1))
+    guard case .dhcpv4(let datagram) = try Packet.decode(bytes.rawSpan, family: .v4, arrival: Arrival(interface: 1))
     else { return }
+    let message = try DHCPv4Message(datagram)
     var count = 0
     if var names = message.domainSearch { while names.next() != nil { count += 1 } }
     #expect(count == 64)

@@ -6,10 +6,10 @@ import Wire
 @Suite struct ICMPErrorTests {
   private func error(_ bytes: [UInt8]) throws -> ICMPError? {
     guard
-      case .icmpError(let error) = try Packet.decode(
+      case .icmpError(let message) = try Packet.decode(
         bytes.rawSpan, family: family(of: bytes), arrival: Arrival(interface: 1))
     else { return nil }
-    return error
+    return try ICMPError(message)
   }
 
   static let kinds4: [ICMPError.Kind] = [

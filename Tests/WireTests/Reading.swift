@@ -66,7 +66,11 @@ func refusal(
   of bytes: [UInt8], family given: Family? = nil, arrival: Arrival = Arrival(interface: 1)
 ) -> Refusal? {
   do {
-    _ = try Packet.decode(bytes.rawSpan, family: given ?? family(of: bytes), arrival: arrival)
+    switch try Packet.decode(bytes.rawSpan, family: given ?? family(of: bytes), arrival: arrival) {
+    case .dhcpv4(let datagram): _ = try DHCPv4Message(datagram)
+    case .icmpError(let message): _ = try ICMPError(message)
+    case .routerAdvertisement, .dhcpv6: break
+    }
     return nil
   } catch {
     return error
@@ -77,7 +81,7 @@ func refusal(
 func refusals(of bytes: [UInt8], family given: Family? = nil, arrival: Arrival = Arrival(interface: 1)) -> [Refusal] {
   do {
     var reader = Reader()
-    reader.read(try Packet.decode(bytes.rawSpan, family: given ?? family(of: bytes), arrival: arrival))
+    try reader.read(try Packet.decode(bytes.rawSpan, family: given ?? family(of: bytes), arrival: arrival))
     return reader.refusals
   } catch {
     return [error]
@@ -90,18 +94,18 @@ struct Reader {
   /// What was read in bytes or items, so that nothing of it is for nothing.
   var amount = 0
 
-  mutating func read(_ packet: borrowing Packet) {
+  mutating func read(_ packet: borrowing Packet) throws(Refusal) {
     switch packet {
     case .routerAdvertisement(let advertisement):
       amount += Int(advertisement.header.routerLifetime) + Int(advertisement.header.preference.rawValue) + 1
       read(advertisement.options)
-    case .dhcpv4(let message): read(message)
+    case .dhcpv4(let datagram): read(try DHCPv4Message(datagram))
     case .dhcpv6(let message):
       amount += Int(message.transaction) + Int(message.status.rawValue) + (message.hasRapidCommit ? 1 : 0)
       if let identifier = message.clientIdentifier { amount += identifier.array.count }
       if let identifier = message.serverIdentifier { amount += identifier.array.count }
       read(message.options)
-    case .icmpError(let error): amount += error.hashValue & 1
+    case .icmpError(let message): amount += try ICMPError(message).hashValue & 1
     }
   }
 

@@ -36,7 +36,7 @@ struct PacketTarget: FuzzTarget {
   private func read(_ packet: RawSpan, _ way: Way) -> Reading {
     do throws(Refusal) {
       var reader = Reader()
-      reader.read(try Packet.decode(packet, family: way.family, arrival: way.arrival))
+      try reader.read(try Packet.decode(packet, family: way.family, arrival: way.arrival))
       return .taken(reader.amount, reader.refusals)
     } catch {
       return .refused(error)
