@@ -3,6 +3,9 @@ import PackageDescription
 
 /// The project's sources once more, as targets of this package: so they are instrumented, and what they keep to their
 /// package is within reach. `Sources` and `Tests` are links to the project's.
+///
+/// libFuzzer looks at every counter of the program after each execution: the less a program links, the faster are its
+/// targets. So there are several.
 let language: [SwiftSetting] = [
   .strictMemorySafety(),
   .enableUpcomingFeature("ExistentialAny"),
@@ -33,12 +36,21 @@ let package = Package(
       dependencies: ["CLinux", "Connecting", "Messages", "Platform", "Provisioning", "Resolving", "Wire"],
       cSettings: linux, swiftSettings: language),
     .target(name: "CFuzzer", path: "Targets/CFuzzer", cSettings: linux),
+    .target(
+      name: "Fuzzing", dependencies: ["CFuzzer", "Wire"], path: "Targets/Support", cSettings: linux,
+      swiftSettings: language),
     .executableTarget(
-      name: "fuzz",
+      name: "fuzz-packets", dependencies: ["Fuzzing", "Wire"], path: "Targets/Packets", swiftSettings: language),
+    .executableTarget(
+      name: "fuzz-messages", dependencies: ["Fuzzing", "Messages", "Wire"], path: "Targets/Messages",
+      swiftSettings: language),
+    .executableTarget(
+      name: "fuzz-services",
       dependencies: [
-        "CFuzzer", "CLinux", "Connecting", "Messages", "Platform", "Provisioning", "Resolving", "Subscribers", "Wire",
+        "CFuzzer", "CLinux", "Connecting", "Fuzzing", "Messages", "Platform", "Provisioning", "Resolving",
+        "Subscribers", "Wire",
       ],
-      path: "Targets/Fuzz", cSettings: linux, swiftSettings: language),
+      path: "Targets/Services", cSettings: linux, swiftSettings: language),
   ],
   swiftLanguageModes: [.v6]
 )

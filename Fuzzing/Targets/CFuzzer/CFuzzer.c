@@ -142,3 +142,8 @@ int fuzzing_open_descriptors(void) {
   closedir(directory);
   return count;
 }
+
+// Of the sanitizers' own interface (sanitizer/allocator_interface.h).
+size_t __sanitizer_get_current_allocated_bytes(void);
+
+size_t fuzzing_allocated(void) { return __sanitizer_get_current_allocated_bytes(); }
