@@ -22,10 +22,14 @@ let package = Package(
   targets: [
     .target(name: "CLinux", cSettings: linux),
     .systemLibrary(name: "CAres", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
+    .systemLibrary(name: "CNetlink", pkgConfig: "libnl-3.0", providers: [.apt(["libnl-3-dev"])]),
     .target(name: "Wire", swiftSettings: language),
     .target(name: "Messages", dependencies: ["Wire"], swiftSettings: language),
     .target(name: "Provisioning", dependencies: ["Wire", "Messages"], swiftSettings: language),
     .target(name: "Platform", dependencies: ["CLinux"], cSettings: linux, swiftSettings: language),
+    .target(
+      name: "Kernel", dependencies: ["CLinux", "CNetlink", "Platform", "Wire", "Provisioning"], cSettings: linux,
+      swiftSettings: language),
     .target(
       name: "Resolving", dependencies: ["CLinux", "CAres", "Platform", "Wire"], cSettings: linux,
       swiftSettings: language),
@@ -40,10 +44,17 @@ let package = Package(
       name: "Fuzzing", dependencies: ["CFuzzer", "Wire"], path: "Targets/Support", cSettings: linux,
       swiftSettings: language),
     .executableTarget(
-      name: "fuzz-packets", dependencies: ["Fuzzing", "Wire"], path: "Targets/Packets", swiftSettings: language),
+      name: "fuzz-packets", dependencies: ["Fuzzing", "Wire"], path: "Targets/Packets",
+      swiftSettings: language + [.define("Pcap")]),
     .executableTarget(
       name: "fuzz-messages", dependencies: ["Fuzzing", "Messages", "Wire"], path: "Targets/Messages",
       swiftSettings: language),
+    .executableTarget(
+      name: "fuzz-names", dependencies: ["CAres", "CFuzzer", "Fuzzing", "Resolving", "Wire"], path: "Targets/Names",
+      cSettings: linux, swiftSettings: language),
+    .executableTarget(
+      name: "fuzz-state", dependencies: ["CLinux", "CNetlink", "Fuzzing", "Kernel", "Messages", "Provisioning", "Wire"],
+      path: "Targets/State", cSettings: linux, swiftSettings: language),
     .executableTarget(
       name: "fuzz-services",
       dependencies: [
