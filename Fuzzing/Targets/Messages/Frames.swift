@@ -2,11 +2,21 @@ import Fuzzing
 import Messages
 
 /// Room for one message, written anew for each input.
-struct Writing {
+final class Writing {
   private var memory = [UInt8](repeating: 0, count: FrameHeader.maximumMessageLength)
 
   /// The message that `body` writes.
-  mutating func write(_ body: (inout MessageWriter) throws(MessageOverflow) -> Void) -> [UInt8] {
+  func write(_ body: (inout MessageWriter) throws(MessageOverflow) -> Void) -> [UInt8] {
+    var taken: [UInt8] = []
+    swap(&taken, &memory)
+    let message = Self.write(into: &taken, body)
+    swap(&taken, &memory)
+    return message
+  }
+
+  private static func write(
+    into memory: inout [UInt8], _ body: (inout MessageWriter) throws(MessageOverflow) -> Void
+  ) -> [UInt8] {
     var span = memory.mutableSpan
     var writer = MessageWriter(unsafe span.mutableBytes)
     do throws(MessageOverflow) {
@@ -14,8 +24,7 @@ struct Writing {
     } catch {
       check(false, "what was read does not fit a message")
     }
-    let message = writer.message
-    return message.byteOffsets.map { unsafe message.unsafeLoad(fromByteOffset: $0, as: UInt8.self) }
+    return unsafe writer.message.withUnsafeBytes { unsafe Array($0) }
   }
 }
 

@@ -7,9 +7,9 @@ struct MIFMessageTarget: FuzzTarget {
   static let maximumLength = 2048
   static let vectors = "mif.txt"
 
-  private var writing = Writing()
+  private let writing = Writing()
 
-  mutating func run(_ bytes: RawSpan) {
+  func run(_ bytes: RawSpan) {
     let message: MIFMessage
     do throws(MessageRefusal) {
       message = try MIFMessage(bytes)

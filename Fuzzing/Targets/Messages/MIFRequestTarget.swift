@@ -7,9 +7,9 @@ struct MIFRequestTarget: FuzzTarget {
   static let maximumLength = 512
   static let vectors = "mif.txt"
 
-  private var writing = Writing()
+  private let writing = Writing()
 
-  mutating func run(_ bytes: RawSpan) {
+  func run(_ bytes: RawSpan) {
     let header = FrameHeader(asMuchAsThereIs: bytes)
     let request: MIFRequest
     do throws(MessageRefusal) {

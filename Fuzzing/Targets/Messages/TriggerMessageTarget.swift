@@ -8,9 +8,9 @@ struct TriggerMessageTarget: FuzzTarget {
   static let maximumLength = 1024
   static let vectors = "trigger.txt"
 
-  private var writing = Writing()
+  private let writing = Writing()
 
-  mutating func run(_ bytes: RawSpan) {
+  func run(_ bytes: RawSpan) {
     let message: TriggerMessage
     do throws(MessageRefusal) {
       message = try TriggerMessage(bytes)

@@ -7,9 +7,9 @@ struct TriggerRequestTarget: FuzzTarget {
   static let maximumLength = 1024
   static let vectors = "trigger.txt"
 
-  private var writing = Writing()
+  private let writing = Writing()
 
-  mutating func run(_ bytes: RawSpan) {
+  func run(_ bytes: RawSpan) {
     let header = FrameHeader(asMuchAsThereIs: bytes)
     let request: TriggerRequest
     do throws(MessageRefusal) {

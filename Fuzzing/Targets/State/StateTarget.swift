@@ -42,10 +42,10 @@ struct StateTarget: FuzzTarget {
     return [way, UInt8(bytes.count >> 8), UInt8(bytes.count & 0xFF)] + bytes
   }
 
-  private var telling = Telling()
+  private let host = Telling.host()
 
-  mutating func run(_ bytes: RawSpan) {
-    telling.begin()
+  func run(_ bytes: RawSpan) {
+    var telling = host
     var program = Program(bytes)
     while !program.isAtEnd {
       let first = program.byte()
@@ -56,7 +56,7 @@ struct StateTarget: FuzzTarget {
         telling.happen(first & 0x7F, program.byte(), program.byte(), program.byte())
       }
     }
-    telling.end()
+    telling.checkItems()
   }
 
   func mend(_ input: UnsafeMutableBufferPointer<UInt8>) {

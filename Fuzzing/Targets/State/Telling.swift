@@ -35,9 +35,9 @@ struct Telling {
     return limits
   }()
 
-  private var writing = Writing()
+  private let writing = Writing()
   private var state = NetworkState(limits: limits)
-  private var now: UInt64 = 0
+  private var now: UInt64 = 1_000_000_000
   private var stamp: UInt64 = 0
 
   private var links: Set<UInt32> = []
@@ -46,19 +46,14 @@ struct Telling {
   private var held: Set<Address> = []
   private var triggers: Set<UInt32> = []
 
-  mutating func begin() {
-    now = 1_000_000_000
-    for index in Self.interfaces {
-      apply(.link(Link(index: index, name: InterfaceName("up\(index)".utf8), isUp: true, hasCarrier: true)))
-      for prefix in Self.addresses { apply(.address(InterfaceAddress(interface: index, prefix: prefix))) }
+  /// Of a host with two interfaces and their addresses.
+  static func host() -> Telling {
+    var telling = Telling()
+    for index in interfaces {
+      telling.apply(.link(Link(index: index, name: InterfaceName("up\(index)".utf8), isUp: true, hasCarrier: true)))
+      for prefix in addresses { telling.apply(.address(InterfaceAddress(interface: index, prefix: prefix))) }
     }
-  }
-
-  /// Nothing is kept for the next input.
-  mutating func end() {
-    checkItems()
-    state = NetworkState(limits: Self.limits)
-    (links, domains, elements, held, triggers) = ([], [:], [], [], [])
+    return telling
   }
 
   // MARK: What happens
@@ -209,7 +204,7 @@ struct Telling {
     }
   }
 
-  private mutating func send(_ announcement: MIFAnnouncement) {
+  private func send(_ announcement: MIFAnnouncement) {
     let bytes = writing.write { writer throws(MessageOverflow) in
       try writer.announcement(announcement, .news(sequence: 1))
     }
@@ -217,7 +212,7 @@ struct Telling {
     check(message?.content == .announcement(announcement), "\(announcement) reads otherwise")
   }
 
-  private mutating func send(_ trigger: Trigger, _ cause: TriggerMessageType) {
+  private func send(_ trigger: Trigger, _ cause: TriggerMessageType) {
     let bytes = writing.write { writer throws(MessageOverflow) in
       let notification = try writer.notification(
         TriggerPayload(type: trigger.type, identifier: trigger.id), addresses: trigger.addresses.payloads.span,
@@ -247,7 +242,7 @@ struct Telling {
   }
 
   /// Every item of configuration can be asked for, written and read.
-  private mutating func checkItems() {
+  func checkItems() {
     let instant = Instant(nanoseconds: now)
     for identifier in domains.keys {
       let domain = need(state.domain(identifier), "told of PvD \(identifier)")
@@ -263,7 +258,7 @@ struct Telling {
     }
   }
 
-  private mutating func send(_ item: ConfigurationItem, _ pvd: UInt32, _ type: ElementType) {
+  private func send(_ item: ConfigurationItem, _ pvd: UInt32, _ type: ElementType) {
     let bytes = writing.write { writer throws(MessageOverflow) in
       try writer.beginConfigurationData(to: FrameHeader(type: 0, sequence: 1, pid: 1), pvd: pvd, ElementReference(type))
       try writer.data(item, interface: 1)
