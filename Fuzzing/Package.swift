@@ -53,7 +53,8 @@ let package = Package(
       name: "fuzz-names", dependencies: ["CAres", "CFuzzer", "Fuzzing", "Resolving", "Wire"], path: "Targets/Names",
       cSettings: linux, swiftSettings: language),
     .executableTarget(
-      name: "fuzz-state", dependencies: ["CLinux", "CNetlink", "Fuzzing", "Kernel", "Messages", "Provisioning", "Wire"],
+      name: "fuzz-state",
+      dependencies: ["CLinux", "CNetlink", "Fuzzing", "Kernel", "Messages", "Provisioning", "Wire"],
       path: "Targets/State", cSettings: linux, swiftSettings: language),
     .executableTarget(
       name: "fuzz-services",

@@ -13,7 +13,8 @@ struct HostNameTarget: FuzzTarget {
 
   static var seeds: [(name: String, input: [UInt8])] {
     let names = [
-      "www.example", "www.example.", "xn--bcher-kva.example", "bücher.example", "他们为什么不说中文", "MÜNCHEN.DE", "-a.b", "a..b",
+      "www.example", "www.example.", "xn--bcher-kva.example", "bücher.example", "他们为什么不说中文", "MÜNCHEN.DE", "-a.b",
+      "a..b",
       String(repeating: "ü", count: 50), String(repeating: "a.", count: 127),
     ]
     return names.enumerated().map { ("\($0)", Array($1.utf8)) }

@@ -14,8 +14,10 @@ struct HostsTarget: FuzzTarget {
 
   static var seeds: [(name: String, input: [UInt8])] {
     let files = [
-      "127.0.0.1\tlocalhost\n::1 localhost ip6-localhost # comment\n", "192.0.2.1 A.example b\r\n2001:db8::1 a.example\n",
-      "# nothing\n\n \t\n", "no-address name\n192.0.2.1", "192.0.2.1 a#b\n192.0.2.2 a", "192.0.2.1 a a a\n192.0.2.1 a\n",
+      "127.0.0.1\tlocalhost\n::1 localhost ip6-localhost # comment\n",
+      "192.0.2.1 A.example b\r\n2001:db8::1 a.example\n",
+      "# nothing\n\n \t\n", "no-address name\n192.0.2.1", "192.0.2.1 a#b\n192.0.2.2 a",
+      "192.0.2.1 a a a\n192.0.2.1 a\n",
     ]
     return files.enumerated().map { ("\($0)", Array($1.utf8)) }
   }

@@ -13,7 +13,8 @@ struct DomainNameTarget: FuzzTarget {
     let example: [UInt8] = [3, 0x77, 0x77, 0x77, 7] + Array("example".utf8) + [0]
     let strange: [UInt8] = [5, 0x2E, 0x5C, 0, 0xFF, 0x20, 0]
     return [
-      ("name", [0] + example), ("strange", [0] + strange), ("list", [0] + example + strange + [0, 0]), ("root", [0, 0]),
+      ("name", [0] + example), ("strange", [0] + strange), ("list", [0] + example + strange + [0, 0]),
+      ("root", [0, 0]),
       ("longest", [0] + (0..<3).flatMap { _ in [63] + zeros(63) } + [61] + zeros(61) + [0]),
     ]
   }

@@ -15,7 +15,9 @@ import Wire
 
   func place(_ packet: RawSpan) {
     length = packet.byteCount
-    unsafe packet.withUnsafeBytes { unsafe UnsafeMutableRawBufferPointer(rebasing: memory.suffix(length)).copyMemory(from: $0) }
+    unsafe packet.withUnsafeBytes {
+      unsafe UnsafeMutableRawBufferPointer(rebasing: memory.suffix(length)).copyMemory(from: $0)
+    }
   }
 
   func place(head: [UInt8], _ body: RawSpan) {

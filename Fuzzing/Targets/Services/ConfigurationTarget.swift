@@ -13,7 +13,8 @@ struct ConfigurationTarget: FuzzTarget {
 
   static var seeds: [(name: String, input: [UInt8])] {
     let files = [
-      "hold-time = 30\ntriggers=1000\nunreachable-paths = 512\n", "unreachable = network, port, other\nicmp-check = flow\n",
+      "hold-time = 30\ntriggers=1000\nunreachable-paths = 512\n",
+      "unreachable = network, port, other\nicmp-check = flow\n",
       "subscribers = 10\nsubscriber-queue = 65536\nsubscribers-per-user = 4 # few\n",
       "trigger-read = user 108: 3, 100-199\ntrigger-read = any\ntrigger-write = group 7\n",
       "connectivity = any\nconnect-interfaces = wlan0, wwan*\nconnect-hook = /bin/true\nhook-timeout = 5\n",

@@ -21,7 +21,8 @@ enum NetlinkSeeds {
   }
 
   private static func message(_ type: Int, flags: UInt16 = 0, _ body: [UInt8]) -> [UInt8] {
-    number(UInt32(16 + body.count)) + number(UInt16(type)) + number(flags) + number(UInt32(1)) + number(UInt32(0)) + body
+    number(UInt32(16 + body.count)) + number(UInt16(type)) + number(flags) + number(UInt32(1)) + number(UInt32(0))
+      + body
   }
 
   /// The same with NLM_F_MULTI.

@@ -125,7 +125,9 @@ private struct Told {
     count = bytes.count
     // Up to 3 bytes stay between its end and the memory's: libnl reads aligned headers.
     unsafe start = memory.baseAddress! + (memory.count - (count + 3) & ~3)
-    unsafe bytes.withUnsafeBytes { unsafe start.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(start), byteCount: $0.count) }
+    unsafe bytes.withUnsafeBytes {
+      unsafe start.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(start), byteCount: $0.count)
+    }
   }
 
   func forEachMessage(_ body: (Message) -> Void) {

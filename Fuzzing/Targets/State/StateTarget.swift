@@ -28,7 +28,8 @@ struct StateTarget: FuzzTarget {
     return packets + [
       ("leases-that-end", leases + [0x80, 200, 1, 0] + leases),
       ("router-that-ends", router + [0x80, 200, 1, 0] + router + [0x80, 255, 1, 0]),
-      ("link-that-goes", router + leases + [0x81, 1, 0, 0]), ("kernel", kernel), ("triggers", triggers + router + triggers),
+      ("link-that-goes", router + leases + [0x81, 1, 0, 0]), ("kernel", kernel),
+      ("triggers", triggers + router + triggers),
     ]
   }
 

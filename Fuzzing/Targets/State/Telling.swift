@@ -121,7 +121,8 @@ struct Telling {
   }
 
   private static func gateway(_ choice: UInt8) -> IPAddress {
-    choice & 1 == 0 ? .v4(IPv4Address(0xC000_0201)) : .v6(IPv6Address(0xFE80_0000_0000_0000, UInt64(choice >> 1 & 1) + 1))
+    choice & 1 == 0
+      ? .v4(IPv4Address(0xC000_0201)) : .v6(IPv6Address(0xFE80_0000_0000_0000, UInt64(choice >> 1 & 1) + 1))
   }
 
   /// What clients ask of the Trigger Database: root, or one of two others.

@@ -3,7 +3,9 @@ package func number<T: FixedWidthInteger>(_ value: T) -> [UInt8] {
   (0..<T.bitWidth / 8).map { UInt8(truncatingIfNeeded: value >> T(8 * $0)) }
 }
 
-package func message(_ type: UInt8, flags: UInt8 = 0, sequence: UInt32, pid: UInt32 = 77, _ payloads: [UInt8]) -> [UInt8] {
+package func message(_ type: UInt8, flags: UInt8 = 0, sequence: UInt32, pid: UInt32 = 77, _ payloads: [UInt8])
+  -> [UInt8]
+{
   [1, type, 0, flags] + number(UInt16(2 + payloads.count / 8)) + [0, 0] + number(sequence) + number(pid) + payloads
 }
 
