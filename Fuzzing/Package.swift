@@ -3,6 +3,9 @@ import PackageDescription
 
 /// The project's sources once more, as targets of this package: so they are instrumented, and what they keep to their
 /// package is within reach. `Sources` and `Tests` are links to the project's.
+///
+/// libFuzzer looks at every counter of the program after each execution: the less a program links, the faster are its
+/// targets. So there are several.
 let language: [SwiftSetting] = [
   .strictMemorySafety(),
   .enableUpcomingFeature("ExistentialAny"),
@@ -19,10 +22,14 @@ let package = Package(
   targets: [
     .target(name: "CLinux", cSettings: linux),
     .systemLibrary(name: "CAres", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
+    .systemLibrary(name: "CNetlink", pkgConfig: "libnl-3.0", providers: [.apt(["libnl-3-dev"])]),
     .target(name: "Wire", swiftSettings: language),
     .target(name: "Messages", dependencies: ["Wire"], swiftSettings: language),
     .target(name: "Provisioning", dependencies: ["Wire", "Messages"], swiftSettings: language),
     .target(name: "Platform", dependencies: ["CLinux"], cSettings: linux, swiftSettings: language),
+    .target(
+      name: "Kernel", dependencies: ["CLinux", "CNetlink", "Platform", "Wire", "Provisioning"], cSettings: linux,
+      swiftSettings: language),
     .target(
       name: "Resolving", dependencies: ["CLinux", "CAres", "Platform", "Wire"], cSettings: linux,
       swiftSettings: language),
@@ -33,12 +40,29 @@ let package = Package(
       dependencies: ["CLinux", "Connecting", "Messages", "Platform", "Provisioning", "Resolving", "Wire"],
       cSettings: linux, swiftSettings: language),
     .target(name: "CFuzzer", path: "Targets/CFuzzer", cSettings: linux),
+    .target(
+      name: "Fuzzing", dependencies: ["CFuzzer", "Wire"], path: "Targets/Support", cSettings: linux,
+      swiftSettings: language),
     .executableTarget(
-      name: "fuzz",
+      name: "fuzz-packets", dependencies: ["Fuzzing", "Wire"], path: "Targets/Packets",
+      swiftSettings: language + [.define("Pcap")]),
+    .executableTarget(
+      name: "fuzz-messages", dependencies: ["Fuzzing", "Messages", "Wire"], path: "Targets/Messages",
+      swiftSettings: language),
+    .executableTarget(
+      name: "fuzz-names", dependencies: ["CAres", "CFuzzer", "Fuzzing", "Resolving", "Wire"], path: "Targets/Names",
+      cSettings: linux, swiftSettings: language),
+    .executableTarget(
+      name: "fuzz-state",
+      dependencies: ["CLinux", "CNetlink", "Fuzzing", "Kernel", "Messages", "Provisioning", "Wire"],
+      path: "Targets/State", cSettings: linux, swiftSettings: language),
+    .executableTarget(
+      name: "fuzz-services",
       dependencies: [
-        "CFuzzer", "CLinux", "Connecting", "Messages", "Platform", "Provisioning", "Resolving", "Subscribers", "Wire",
+        "CFuzzer", "CLinux", "Connecting", "Fuzzing", "Messages", "Platform", "Provisioning", "Resolving",
+        "Subscribers", "Wire",
       ],
-      path: "Targets/Fuzz", cSettings: linux, swiftSettings: language),
+      path: "Targets/Services", cSettings: linux, swiftSettings: language),
   ],
   swiftLanguageModes: [.v6]
 )

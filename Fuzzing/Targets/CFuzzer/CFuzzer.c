@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -142,3 +143,10 @@ int fuzzing_open_descriptors(void) {
   closedir(directory);
   return count;
 }
+
+// Of the sanitizers' own interface (sanitizer/allocator_interface.h).
+size_t __sanitizer_get_current_allocated_bytes(void);
+
+size_t fuzzing_allocated(void) { return __sanitizer_get_current_allocated_bytes(); }
+
+int fuzzing_memory_file(void) { return memfd_create("fuzzing", MFD_CLOEXEC); }

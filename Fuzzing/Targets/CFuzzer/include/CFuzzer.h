@@ -7,6 +7,12 @@
 /// libFuzzer's own mutations, for mutators that mend what these break.
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t maximum);
 
+/// Bytes on the heap now, of all threads.
+size_t fuzzing_allocated(void);
+
+/// A file without a name, in memory. -1 with errno.
+int fuzzing_memory_file(void);
+
 /// Leaves the network that this process was started in for an empty one; where that takes a privilege that it lacks, in
 /// a user namespace in which it is who it was. 0, or -1 with errno.
 int fuzzing_leave_network(void);
