@@ -74,6 +74,16 @@ struct DHCPv4OptionIndex {
     return found
   }
 
+  /// Whether the parameter request list (RFC 2132, 9.8) names an option.
+  func requests(_ code: UInt8, in message: RawSpan) -> Bool {
+    var cursor = DHCPv4OptionCursor(message, from: Field.options, to: message.byteCount)
+    while let option = try? cursor.next() {
+      guard option.code == DHCPv4Option.parameterRequestList else { continue }
+      for place in option.offset..<option.offset + option.length where message.u8(place) == code { return true }
+    }
+    return false
+  }
+
   @inline(__always)
   func contains(_ code: UInt8) -> Bool {
     let slot = DHCPv4OptionIndex.slot(code)
