@@ -50,7 +50,7 @@ func read(_ bytes: RawSpan, _ family: Family, _ arrival: Arrival) -> UInt64 {
     switch try Packet.decode(bytes, family: family, arrival: arrival) {
     case .routerAdvertisement(let ra): return readAdvertisement(ra)
     case .dhcpv4(let message): return readAcknowledgement(message)
-    case .dhcpv6: return 0
+    case .dhcpv6, .redirect: return 0
     case .icmpError(let error):
       guard case .tcp(let source, let destination, let sequence) = error.flow else { return 0 }
       return UInt64(error.type) + UInt64(error.code) + UInt64(source) + UInt64(destination) + UInt64(sequence ?? 0)

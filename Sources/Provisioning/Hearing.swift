@@ -22,6 +22,7 @@ extension NetworkState {
         if !message.isToClient, isForeign(arrival) { return count(.dhcpForeignRequest) }
         hear(message, on: arrival.interface, at: moment)
       case .icmpError(let error): hear(error, on: arrival.interface, at: moment, verify: verify)
+      case .redirect(let redirect): hear(redirect, on: arrival.interface)
       }
     } catch {
       count(error)

@@ -6,6 +6,7 @@ package enum StateCounter: Int, CaseIterable, Sendable {
   case serversFull
   case icmpErrors, icmpForeignAddress, icmpKindIgnored, icmpFolded, icmpPathsFull
   case icmpBelowLeastMTU, icmpFlowNotOurs, icmpFlowUnverified
+  case redirects, redirectsForeign
   case dhcpForeignRequest
   case unknownInterface, parked, parkedFull
   case interfacesFull, addressesFull, routesFull, itemsFull
@@ -35,6 +36,8 @@ package enum StateCounter: Int, CaseIterable, Sendable {
     case .icmpBelowLeastMTU: "icmp.mtu-below-minimum"
     case .icmpFlowNotOurs: "icmp.flow-not-ours"
     case .icmpFlowUnverified: "icmp.flow-unverified"
+    case .redirects: "redirect.heard"
+    case .redirectsForeign: "redirect.not-from-first-hop"
     case .unknownInterface: "state.unknown-interface"
     case .dhcpForeignRequest: "dhcp.request-of-another-host"
     case .parked: "state.parked"

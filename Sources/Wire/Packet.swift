@@ -5,6 +5,7 @@ package enum Packet: ~Escapable {
   case dhcpv4(DHCPv4Message)
   case dhcpv6(DHCPv6Message)
   case icmpError(ICMPError)
+  case redirect(Redirect)
 
   private enum Field {
     static let type = 0
@@ -35,12 +36,16 @@ package enum Packet: ~Escapable {
     case .icmp:
       let message = packet.payload
       guard message.byteCount >= Field.shortestICMP else { throw .icmpLength }
-      guard ICMPError.isErrorV4(message.u8(Field.type)) else { throw .icmpType }
+      let type = message.u8(Field.type)
+      guard ICMPError.isErrorV4(type) || type == Redirect.typeV4 else { throw .icmpType }
       guard !isOutgoing else { throw .notOursOutgoing }
       if isChecked {
         var checksum = Checksum()
         checksum.add(message)
         guard checksum.isRight else { throw .icmpChecksum }
+      }
+      if type == Redirect.typeV4 {
+        return .redirect(try Redirect(v4: message, source: packet.source, destination: packet.destination))
       }
       return .icmpError(try ICMPError(v4: message, source: packet.source, destination: packet.destination))
     case .udp:
@@ -65,7 +70,9 @@ package enum Packet: ~Escapable {
       let message = packet.payload
       guard message.byteCount >= Field.shortestICMP else { throw .icmpLength }
       let type = message.u8(Field.type)
-      guard ICMPError.isErrorV6(type) || type == routerAdvertisementType else { throw .icmpType }
+      guard ICMPError.isErrorV6(type) || type == routerAdvertisementType || type == Redirect.typeV6 else {
+        throw .icmpType
+      }
       guard !isOutgoing else { throw .notOursOutgoing }
       if isChecked {
         var checksum = packet.pseudoHeader(length: message.byteCount)
@@ -78,6 +85,12 @@ package enum Packet: ~Escapable {
         return .routerAdvertisement(
           try RouterAdvertisement(
             message, source: packet.source, destination: packet.destination, hopLimit: packet.hopLimit))
+      }
+      if type == Redirect.typeV6 {
+        guard !packet.hasFragmentHeader else { throw .redirectFragment }
+        return .redirect(
+          try Redirect(
+            v6: message, source: packet.source, destination: packet.destination, hopLimit: packet.hopLimit))
       }
       return .icmpError(try ICMPError(v6: message, source: packet.source, destination: packet.destination))
     case .udp:

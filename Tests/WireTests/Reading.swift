@@ -102,6 +102,7 @@ struct Reader {
       if let identifier = message.serverIdentifier { amount += identifier.array.count }
       read(message.options)
     case .icmpError(let error): amount += error.hashValue & 1
+    case .redirect(let redirect): amount += redirect.hashValue & 1
     }
   }
 
