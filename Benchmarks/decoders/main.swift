@@ -60,7 +60,7 @@ func read(_ bytes: RawSpan, _ family: Family, _ arrival: Arrival) -> UInt64 {
     switch try Packet.decode(bytes, family: family, arrival: arrival) {
     case .routerAdvertisement(let ra): return readAdvertisement(ra)
     case .dhcpv4(let datagram): return readAcknowledgement(try DHCPv4Message(datagram))
-    case .dhcpv6: return 0
+    case .dhcpv6, .redirect: return 0
     case .icmpError(let message):
       let error = try ICMPError(message)
       guard case .tcp(let source, let destination, let sequence) = error.flow else { return 0 }

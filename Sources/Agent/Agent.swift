@@ -22,6 +22,7 @@ package final class Agent {
     static let taps: UInt64 = 5
     static let keeper: UInt64 = 6
     static let fetches: UInt64 = 7
+    static let flows: UInt64 = 8
   }
 
   /// ICMP errors looked at before everybody else has a turn.
@@ -136,6 +137,9 @@ package final class Agent {
     for kind in check.unaskable {
       Log.warning("the kernel can't be asked for flows of \(kind): their ICMP errors are checked by address only")
     }
+    if check.ends == nil {
+      Log.warning("the kernel doesn't tell which TCP sockets end: ICMP errors that end a connection attempt go untold")
+    }
     return check
   }
 
@@ -200,12 +204,14 @@ extension Agent {
         case Token.taps:
           if event.hasError { taps.takeErrors() }
           taps.drain(hear)
+        case Token.flows: flows?.hearEnds(at: Clock.bootTime())
         default: break
         }
       }
       hearControl()
       if isKernelReady || hasMore || kernelIsDue { hasMore = try serveKernel() } else { hasMore = false }
       if packets.hearErrors(limit: Agent.errorBite, hear) { hasMore = true }
+      hearEndedAttempts()
       for index in 0..<count {
         let event = poller.event(index)
         switch event.token {
@@ -213,7 +219,7 @@ extension Agent {
         case Token.timer: _ = timer.acknowledge()
         case Token.keeper: heed(event)
         case Token.fetches: takeInformation()
-        case Token.kernel, Token.packets, Token.taps: break
+        case Token.kernel, Token.packets, Token.taps, Token.flows: break
         default:
           subscribers.handle(event, &state, at: now(), poller) { body in
             for counter in KernelCounters.Counter.allCases { body(counter.name, kernel.counters[counter]) }
@@ -285,6 +291,7 @@ extension Agent {
     subscribers.learn(state)
     do throws(Errno) {
       try packets.watch(poller, token: Token.packets)
+      if let ends = flows?.ends { try poller.add(ends, token: Token.flows, .read) }
       try subscribers.watch(poller)
     } catch {
       throw .system(SystemFailure("watch the sockets", [], error))
@@ -331,6 +338,15 @@ extension Agent {
         // A router asks for DHCPv6.
         taps.consider(arrival.interface, state, at: Clock.bootTime(), poller, token: Token.taps)
       }
+    }
+  }
+
+  /// Believes the ICMP errors that were about connections of which the kernel has told meanwhile that they ended.
+  private func hearEndedAttempts() {
+    while let question = flows?.nextEnded(at: Clock.bootTime()) {
+      let moment = now()
+      state.believe(question.error, on: question.interface, at: moment)
+      if !state.announcements.isEmpty { subscribers.publish(&state, at: moment) }
     }
   }
 

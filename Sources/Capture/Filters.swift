@@ -30,7 +30,7 @@ extension Filter {
     return program.assembled()
   }
 
-  /// ICMP destination unreachable (3) and time exceeded (11) (RFC 792), not fragments.
+  /// ICMP destination unreachable (3), redirect (5) and time exceeded (11) (RFC 792), not fragments.
   package static func errorsV4() -> Filter {
     var program = FilterAssembler()
     program.requireUnfragmentedIPv4(protocol: UInt32(IPPROTO_ICMP))
@@ -38,10 +38,12 @@ extension Filter {
     program.load(.byte, atXPlus: 0)
     program.jump(if: .equal(3), to: program.accept)
     program.jump(if: .equal(11), to: program.accept)
+    program.jump(if: .equal(5), to: program.accept)
     return program.assembled()
   }
 
-  /// ICMPv6 destination unreachable (1), packet too big (2) and time exceeded (3) (RFC 4443 3.1 to 3.3).
+  /// ICMPv6 destination unreachable (1), packet too big (2) and time exceeded (3) (RFC 4443 3.1 to 3.3), redirect (137)
+  /// (RFC 4861 4.5).
   package static func errorsV6() -> Filter {
     var program = FilterAssembler()
     let icmp = program.newLabel()
@@ -51,6 +53,7 @@ extension Filter {
     program.jump(if: .equal(1), to: program.accept)
     program.jump(if: .equal(2), to: program.accept)
     program.jump(if: .equal(3), to: program.accept)
+    program.jump(if: .equal(137), to: program.accept)
     return program.assembled()
   }
 

@@ -6,9 +6,24 @@ package import Provisioning
 package struct FlowCheck: ~Copyable {
   private var ledger = FlowLedger()
   private var kernel: KernelFlows
+  /// nil where the kernel doesn't tell.
+  private var attempts: EndedAttempts?
+  /// Readable when a TCP connection that was being made has ended; nil where this kernel doesn't tell, so that an error
+  /// which ended one is taken for nobody's.
+  package let ends: Int32?
 
   /// Opens what it asks with.
-  package init() throws(SystemFailure) { kernel = try KernelFlows() }
+  package init() throws(SystemFailure) {
+    kernel = try KernelFlows()
+    do throws(Errno) {
+      let opened = try EndedAttempts()
+      ends = opened.descriptor.number
+      attempts = consume opened
+    } catch {
+      ends = nil
+      attempts = nil
+    }
+  }
 
   package var counters: FlowCounters { ledger.counters }
 
@@ -20,8 +35,24 @@ package struct FlowCheck: ~Copyable {
   ///   - now: nanoseconds of CLOCK_BOOTTIME.
   ///   - keeper: has the right to ask for ESP states.
   package mutating func verdict(_ question: FlowQuestion, at now: UInt64, _ keeper: Keeper) -> FlowVerdict {
-    ledger.verdict(question, at: now) {
-      kernel.ask(question) { SecurityAssociations.find(spi: $0, destination: $1, keeper) }
+    var hasEnded = false
+    let verdict = ledger.verdict(question, at: now) {
+      let answer = kernel.ask(question) { SecurityAssociations.find(spi: $0, destination: $1, keeper) }
+      if answer == .none { hasEnded = attempts?.hasEnded(question, at: now) ?? false }
+      return hasEnded ? .live : answer
     }
+    if hasEnded { ledger.count(.ended) }
+    return verdict
+  }
+
+  /// Takes in which connections have ended, when `ends` is readable.
+  package mutating func hearEnds(at now: UInt64) { attempts?.drain(at: now) }
+
+  /// A question that was answered `.notOurs` a moment ago, and whose connection turns out to have ended by what it was
+  /// about.
+  package mutating func nextEnded(at now: UInt64) -> FlowQuestion? {
+    guard let question = attempts?.nextAnswered(at: now) else { return nil }
+    ledger.count(.ended)
+    return question
   }
 }

@@ -11,6 +11,8 @@ package struct FlowCounters: Sendable {
     case unanswered
     /// The kernel can't be asked for such flows: believed as if only addresses were checked.
     case notCheckable
+    /// Told after all: a TCP connection that was being made has ended by the error.
+    case ended
 
     package var name: StaticString {
       switch self {
@@ -19,6 +21,7 @@ package struct FlowCounters: Sendable {
       case .overBudget: "flows.over-budget"
       case .unanswered: "flows.unanswered"
       case .notCheckable: "flows.not-checkable"
+      case .ended: "flows.ended"
       }
     }
   }

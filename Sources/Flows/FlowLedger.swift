@@ -47,6 +47,8 @@ struct FlowLedger {
     }
   }
 
+  mutating func count(_ counter: FlowCounters.Counter) { counters.count(counter) }
+
   /// What a question costs, in look-ups of one socket: sockets that are listed take two files of /proc, an ESP state
   /// two changes of process.
   private static func weight(_ flow: ICMPError.Flow) -> UInt64 {

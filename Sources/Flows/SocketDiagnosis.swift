@@ -12,7 +12,7 @@ import Wire
   }
 
   /// A flow as this host sees it; ports in host order.
-  struct Ends {
+  struct Ends: Equatable {
     var local: IPAddress
     var remote: IPAddress
     var localPort: UInt16

@@ -11,7 +11,8 @@ extension NetworkState {
     if !message.isToClient {
       count(.dhcpv4Requests)
       let request = DHCPv4Request(
-        transaction: message.transaction, messageType: message.kind, client: client)
+        transaction: message.transaction, messageType: message.kind, client: client,
+        livesWithoutIPv4: message.requests(DHCPv4Option.ipv6OnlyPreferred))
       interfaces[place].requests4.note(request, at: moment.instant) { $0 == request }
       if message.kind == .release || message.kind == .decline, isOwn(client, place) { endLeases4(place, moment) }
       return
@@ -24,6 +25,11 @@ extension NetworkState {
     else { return count(.dhcpv4ForeignTransaction) }
     guard request.client == client, isOwn(client, place) else {
       return count(.dhcpv4ForeignClient)
+    }
+    if request.livesWithoutIPv4, message.kind != .nak {
+      // RFC 8925 3.2: what is shorter than MIN_V6ONLY_WAIT, 300 s, means that. Without the option IPv4 is meant again.
+      let wait = message.ipv6OnlyWait.map { max($0, 300) } ?? 0
+      interfaces[place].withoutIPv4Until = moment.instant.adding(nanoseconds: UInt64(wait) * 1_000_000_000)
     }
     switch message.kind {
     case .ack

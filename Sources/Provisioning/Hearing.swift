@@ -23,6 +23,7 @@ extension NetworkState {
         if !message.isToClient, isForeign(arrival) { return count(.dhcpForeignRequest) }
         hear(message, on: arrival.interface, at: moment)
       case .icmpError(let message): hear(try ICMPError(message), on: arrival.interface, at: moment, verify: verify)
+      case .redirect(let message): hear(try Redirect(message), on: arrival.interface)
       }
     } catch {
       count(error)

@@ -15,6 +15,8 @@ struct Interface: Sendable {
   var information = InformationTable()
   var requests4 = Transactions<DHCPv4Request>()
   var requests6 = Transactions<DHCPv6Request>()
+  /// Until then a client of this host does without IPv4, because the network asked for that (RFC 8925 3.2).
+  var withoutIPv4Until = Instant(nanoseconds: 0)
   /// The trigger IF_ADDED.
   var existence: UInt32 = 0
   /// Addresses that went since the link went down: what IF_REMOVED will name.
@@ -53,6 +55,11 @@ struct Interface: Sendable {
     set { if family == .v4 { connection4 = newValue } else { connection6 = newValue } }
   }
 
+  /// Whether a client of this host was delegated a prefix.
+  var hasDelegation: Bool {
+    sources.contains { $0.items.contains { $0.identifier == .delegatedPrefixes } }
+  }
+
   /// The address that the kernel would prefer as source towards the default router of this family, nil while there
   /// is no path: no carrier, no usable address, or no default router that answers.
   func source(_ family: Family) -> IPPrefix? {
@@ -64,6 +71,11 @@ struct Interface: Sendable {
       if chosen == nil || rank > chosen!.rank { chosen = (rank, candidate.address.prefix) }
     }
     return chosen?.prefix
+  }
+
+  /// Whether IPv4 ended because the network asked for that (RFC 8925), and not its path.
+  func doesWithoutIPv4(at now: Instant) -> Bool {
+    now < withoutIPv4Until && link.isUp && link.hasCarrier && !routes.contains { $0.family == .v4 }
   }
 
   /// The default route that the kernel takes, of those whose gateway answers.

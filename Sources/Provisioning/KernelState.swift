@@ -306,6 +306,7 @@ extension NetworkState {
       } else if let was = connection.source {
         removeTrigger(connection.established, .contradicted, moment)
         interfaces[place][family].established = 0
+        if family == .v4, interfaces[place].doesWithoutIPv4(at: moment.instant) { continue }
         let addresses = Trigger.Addresses(triggerAddress(was, link.index))
         let trigger = addTrigger(.connectionLost, addresses, origin(link, .kernel, moment))
         interfaces[place][family].lost = trigger

@@ -151,13 +151,16 @@ extension NetworkState {
       if $0.identifier == .prefixes, case .prefix(let prefix, _) = $0.value { prefix == option.prefix } else { false }
     }
     // A preferred lifetime past the valid one makes the prefix no source of addresses (RFC 4862 5.5.3 c).
+    // To who has a delegated prefix, P says that none are to be made of this one (RFC 9762).
+    let permitsAddresses =
+      option.permitsAddresses && !(option.flags.contains(.delegationPreferred) && interfaces[place].hasDelegation)
     var flags = option.flags
-    if !option.permitsAddresses { flags.remove(.autonomous) }
+    if !permitsAddresses { flags.remove(.autonomous) }
     var preferredUntil = now.adding(lifetime: option.preferredLifetime)
     if let known, case .prefix(_, let bits) = known.value,
       PrefixInformation.Flags(rawValue: bits).contains(.autonomous)
     {
-      if !option.permitsAddresses {
+      if !permitsAddresses {
         // It says nothing of the addresses that there are.
         flags.insert(.autonomous)
         preferredUntil = known.preferredUntil

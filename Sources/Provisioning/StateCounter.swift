@@ -6,6 +6,7 @@ package enum StateCounter: Int, CaseIterable, Sendable {
   case serversFull
   case icmpErrors, icmpForeignAddress, icmpKindIgnored, icmpFolded, icmpPathsFull
   case icmpBelowLeastMTU, icmpFlowNotOurs, icmpFlowUnverified
+  case redirects, redirectsForeign
   case dhcpForeignRequest
   case informationRequests, informationKnown, informationRefused, informationNotReached
   case unknownInterface, parked, parkedFull
@@ -40,6 +41,8 @@ package enum StateCounter: Int, CaseIterable, Sendable {
     case .informationKnown: "pvd-info.known"
     case .informationRefused: "pvd-info.refused"
     case .informationNotReached: "pvd-info.not-reached"
+    case .redirects: "redirect.heard"
+    case .redirectsForeign: "redirect.not-from-first-hop"
     case .unknownInterface: "state.unknown-interface"
     case .dhcpForeignRequest: "dhcp.request-of-another-host"
     case .parked: "state.parked"

@@ -29,6 +29,8 @@ struct DHCPv4Request: Equatable, Sendable {
   var messageType: DHCPv4Message.Kind
   /// chaddr, `hlen` bytes of it.
   var client: [UInt8]
+  /// Whether the client can live without IPv4: its parameter request list has option 108 (RFC 8925 3.2).
+  var livesWithoutIPv4 = false
 }
 
 /// What a DHCPv6 client here asked (RFC 8415 8).

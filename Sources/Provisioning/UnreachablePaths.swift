@@ -47,6 +47,17 @@ extension NetworkState {
     _ error: ICMPError, on interface: UInt32, at moment: Moment, verify: (FlowQuestion) -> FlowVerdict = { _ in .live }
   ) {
     count(.icmpErrors)
+    judge(error, on: interface, at: moment, verify: verify)
+  }
+
+  /// The same for an error that was heard a moment ago, now that its flow is known to have been live.
+  package mutating func believe(_ error: ICMPError, on interface: UInt32, at moment: Moment) {
+    judge(error, on: interface, at: moment) { _ in .live }
+  }
+
+  private mutating func judge(
+    _ error: ICMPError, on interface: UInt32, at moment: Moment, verify: (FlowQuestion) -> FlowVerdict
+  ) {
     guard assumesAddresses || localAddresses[error.quotedSource] != nil else { return count(.icmpForeignAddress) }
     if error.isBelowLeastMTU { return count(.icmpBelowLeastMTU) }
     guard unreachableKinds.contains(UnreachableKinds(error.kind)) else { return count(.icmpKindIgnored) }

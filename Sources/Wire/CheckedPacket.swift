@@ -20,7 +20,8 @@ struct CheckedPacket: ~Escapable {
   var sourceV4: IPv4Address { bytes.ipv4(IPv4Packet.Field.source) }
   var destinationV4: IPv4Address { bytes.ipv4(IPv4Packet.Field.destination) }
 
-  // The addresses of an IPv6 header.
+  // The hop limit and the addresses of an IPv6 header.
+  var hopLimitV6: UInt8 { bytes.u8(IPv6Packet.Field.hopLimit) }
   var sourceV6: IPv6Address { bytes.ipv6(IPv6Packet.Field.source) }
   var destinationV6: IPv6Address { bytes.ipv6(IPv6Packet.Field.destination) }
 }

@@ -131,6 +131,9 @@ package struct DHCPv4Message: ~Escapable {
   /// Whether such an option is there, be it malformed.
   package func contains(_ code: UInt8) -> Bool { index.contains(code) }
 
+  /// Whether the client asks for such an option (RFC 2132, 9.8).
+  package func requests(_ code: UInt8) -> Bool { index.requests(code, in: message) }
+
   /// The options that no getter reads, each whole, in the order in which they first occur.
   package var unreadOptions: [(code: UInt8, content: [UInt8])] { DHCPv4OptionIndex.unread(in: message) }
 }

@@ -113,6 +113,16 @@ struct DHCPv4OptionIndex {
     ]
   }
 
+  /// Whether the parameter request list (RFC 2132, 9.8) names an option.
+  func requests(_ code: UInt8, in message: RawSpan) -> Bool {
+    var cursor = DHCPv4OptionCursor(message, from: Field.options, to: message.byteCount)
+    while let option = try? cursor.next() {
+      guard option.code == DHCPv4Option.parameterRequestList else { continue }
+      for place in option.offset..<option.offset + option.length where message.u8(place) == code { return true }
+    }
+    return false
+  }
+
   /// Only the options field itself may hold the overload (RFC 2132, 9.3): 1 for file, 2 for sname, 3 for both. The last
   /// of the option's values that is one: senders repeat it.
   private static func overload(_ message: RawSpan) -> UInt8 {

@@ -13,6 +13,7 @@ package enum DHCPv4Option {
   package static let overload: UInt8 = 52
   package static let messageType: UInt8 = 53
   package static let serverIdentifier: UInt8 = 54
+  static let parameterRequestList: UInt8 = 55
   package static let renewalTime: UInt8 = 58
   package static let rebindingTime: UInt8 = 59
   /// RFC 4039.

@@ -1,11 +1,12 @@
 /// A packet that this agent listens for: the one entrance for bytes from the network. What has more than a few words
-/// to carry is made of it where it is used (`DHCPv4Message`, `ICMPError`), and may be refused there.
+/// to carry is made of it where it is used (`DHCPv4Message`, `ICMPError`, `Redirect`), and may be refused there.
 package enum Packet: ~Escapable {
   case routerAdvertisement(RouterAdvertisement)
   /// To a client, or a client's own request: `isToClient`.
   case dhcpv4(DHCPv4Datagram)
   case dhcpv6(DHCPv6Message)
   case icmpError(ICMPErrorMessage)
+  case redirect(RedirectMessage)
 
   private enum Field {
     static let type = 0
@@ -36,12 +37,16 @@ package enum Packet: ~Escapable {
     case .icmp:
       let message = packet.payload
       guard message.byteCount >= Field.shortestICMP else { throw .icmpLength }
-      guard ICMPError.isErrorV4(message.u8(Field.type)) else { throw .icmpType }
+      let type = message.u8(Field.type)
+      guard ICMPError.isErrorV4(type) || type == Redirect.typeV4 else { throw .icmpType }
       guard !isOutgoing else { throw .notOursOutgoing }
       if isChecked {
         var checksum = Checksum()
         checksum.add(message)
         guard checksum.isRight else { throw .icmpChecksum }
+      }
+      if type == Redirect.typeV4 {
+        return .redirect(RedirectMessage(packet: packet.checked(behind: 0, message.byteCount), family: .v4))
       }
       return .icmpError(ICMPErrorMessage(packet: packet.checked(behind: 0, message.byteCount), family: .v4))
     case .udp:
@@ -66,7 +71,9 @@ package enum Packet: ~Escapable {
       let message = packet.payload
       guard message.byteCount >= Field.shortestICMP else { throw .icmpLength }
       let type = message.u8(Field.type)
-      guard ICMPError.isErrorV6(type) || type == routerAdvertisementType else { throw .icmpType }
+      guard ICMPError.isErrorV6(type) || type == routerAdvertisementType || type == Redirect.typeV6 else {
+        throw .icmpType
+      }
       guard !isOutgoing else { throw .notOursOutgoing }
       if isChecked {
         var checksum = packet.pseudoHeader(length: message.byteCount)
@@ -78,6 +85,10 @@ package enum Packet: ~Escapable {
         guard !packet.hasFragmentHeader else { throw .raFragment }
         return .routerAdvertisement(
           try RouterAdvertisement(packet.checked(behind: 0, message.byteCount), hopLimit: packet.hopLimit))
+      }
+      if type == Redirect.typeV6 {
+        guard !packet.hasFragmentHeader else { throw .redirectFragment }
+        return .redirect(RedirectMessage(packet: packet.checked(behind: 0, message.byteCount), family: .v6))
       }
       return .icmpError(ICMPErrorMessage(packet: packet.checked(behind: 0, message.byteCount), family: .v6))
     case .udp:

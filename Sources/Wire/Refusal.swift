@@ -42,6 +42,16 @@ package enum Refusal: UInt8, Error, CaseIterable, Sendable {
   case raOptionLength
   case raOptionOverrun
 
+  // Redirects (RFC 4861, 8.1; RFC 1122, 3.2.2.2; RFC 6980, 5).
+  case redirectFragment
+  case redirectSource
+  case redirectHopLimit
+  case redirectLength
+  case redirectCode
+  case redirectTarget
+  case redirectDestination
+  case redirectOption
+
   // DHCPv4 (RFC 2131, 2132).
   case dhcpv4Length
   case dhcpv4Operation
@@ -127,6 +137,14 @@ package enum Refusal: UInt8, Error, CaseIterable, Sendable {
     case .raCode: "ra.code"
     case .raOptionLength: "ra.option-length"
     case .raOptionOverrun: "ra.option-overrun"
+    case .redirectFragment: "redirect.fragment"
+    case .redirectSource: "redirect.source"
+    case .redirectHopLimit: "redirect.hop-limit"
+    case .redirectLength: "redirect.length"
+    case .redirectCode: "redirect.code"
+    case .redirectTarget: "redirect.target"
+    case .redirectDestination: "redirect.destination"
+    case .redirectOption: "redirect.option"
     case .dhcpv4Length: "dhcpv4.length"
     case .dhcpv4Operation: "dhcpv4.operation"
     case .dhcpv4HardwareLength: "dhcpv4.hardware-length"

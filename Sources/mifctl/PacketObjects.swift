@@ -10,6 +10,7 @@ enum PacketObjects {
       case .dhcpv4(let datagram): return outgoing + DHCPObjects.message(try DHCPv4Message(datagram))
       case .dhcpv6(let message): return outgoing + DHCPObjects.message(message)
       case .icmpError(let message): return outgoing + icmpError(try ICMPError(message))
+      case .redirect(let message): return outgoing + redirect(try Redirect(message))
       }
     } catch {
       return outgoing + refused(error)
@@ -180,6 +181,15 @@ enum PacketObjects {
       ("protocol", number(error.quotedProtocol.rawValue)),
     ]
     return members + [("quoted", .object(quoted + flow(error.flow)))]
+  }
+
+  private static func redirect(_ redirect: Redirect) -> [(String, JSON)] {
+    [
+      ("packet", .string(redirect.family == .v4 ? "icmp-redirect" : "icmpv6-redirect")),
+      ("source", .string(redirect.source.description)), ("destination", .string(redirect.destination.description)),
+      ("code", number(redirect.code)), ("target", .string(redirect.target.description)),
+      ("redirected", .string(redirect.redirectedDestination.description)),
+    ]
   }
 
   private static func kind(_ kind: ICMPError.Kind) -> String {

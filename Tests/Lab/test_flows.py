@@ -1,9 +1,11 @@
 """An ICMP error is believed only if it quotes a packet of a flow that the host has (RFC 5927, 4)."""
 
 import os
+import select
 import socket
 import struct
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -97,6 +99,65 @@ def test_tcp_connect(path: Path, tdb: Tdb) -> None:
         opened.connect_ex((path.peer, 443))
         told = tdb.expect(type=Kind.DEST_UNREACHABLE)
     assert told.ips == (path.local, path.peer)
+
+
+def test_tcp_connect_that_the_error_ends(path: Path, tdb: Tdb) -> None:
+    """A router's error that comes after connect(2) has let go of its socket ends it at once (RFC 1122, 4.2.3.9): nobody
+    can look it up any more when the error is looked at."""
+    absent = "10.9.0.77" if path.v4 else "2001:db8:9::77"
+    path.lab.core.sysctl({f"{'ipv4' if path.v4 else 'ipv6'}/neigh/peer0/retrans_time_ms": 100})
+    with path.lab.host.socket(path.family, socket.SOCK_STREAM) as opened:
+        opened.settimeout(20)
+        with pytest.raises(OSError):
+            opened.connect((absent, 443))
+    told = tdb.expect(type=Kind.DEST_UNREACHABLE)
+    assert told.ips == (path.local, absent) and told.cause == Verb.ADD
+
+
+def segments(path: Path, tap: socket.socket) -> Iterator[bytes]:
+    """The TCP segments that a packet socket hears next, at most a hundred packets on."""
+    for _ in range(100):
+        packet = tap.recv(2048)
+        header, protocol = (packet[0] % 16 * 4, packet[9]) if path.v4 else (40, packet[6])
+        if protocol == TCP:
+            yield packet[header:]
+
+
+@pytest.mark.parametrize("family", ["one", "both"])
+def test_tcp_connect_and_forged_errors(family: str, path: Path, tdb: Tdb, mif: MifEar) -> None:
+    """Of the errors about an attempt that nobody answers, only the one with its two ports ends it and is told, as soon
+    as the program has closed it: also where a socket of IPv6 speaks IPv4."""
+    absent = path.destination(9)
+    path.lab.router(path.uplink).ip(f"route add blackhole {absent}")
+    is_both = path.v4 and family == "both"
+    router = path.lab.router(path.uplink)
+    tap = router.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800 if path.v4 else 0x86DD))
+    tap.bind(("host0", 0x0800 if path.v4 else 0x86DD))
+    tap.settimeout(5)
+    with tap, path.lab.host.socket(socket.AF_INET6 if is_both else path.family, socket.SOCK_STREAM) as opened:
+        if is_both:
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        opened.setblocking(False)
+        opened.connect_ex(("::ffff:" + absent if is_both else absent, 443))
+        port = opened.getsockname()[1]
+        attempt = next(segment for segment in segments(path, tap) if segment[:4] == struct.pack("!HH", port, 443))
+        refused(path, tdb, mif, {
+            "another port here": about(path, TCP, tcp(port ^ 1, 443), absent),
+            "another port there": about(path, TCP, tcp(port, 444), absent),
+            "another destination": about(path, TCP, tcp(port, 443), path.destination(10)),
+        })
+        out = wire(path)
+        # The kernel checks the quoted sequence number as well.
+        out.send(about(path, TCP, attempt, absent))
+        out.close()
+        ended = select.poll()
+        ended.register(opened, 0)
+        assert ended.poll(5000), "the error ended the attempt"
+        before = mif.client.statistics()
+    eventually(lambda: grown(mif, before, "flows.ended"))
+    told = tdb.expect(type=Kind.DEST_UNREACHABLE)
+    assert told.ips == (path.local, absent)
+    tdb.none(type=Kind.DEST_UNREACHABLE)
 
 
 def test_tcp_listener_is_no_flow(path: Path, tdb: Tdb, mif: MifEar) -> None:

@@ -248,6 +248,24 @@ package enum Build {
       hopLimit: 60, extensions: extensions, first: first)
   }
 
+  /// ICMPv6 type 137 (RFC 4861, 4.5).
+  package static func redirect6(
+    target: IPv6Address, for destination: IPv6Address, source: IPv6Address = router, to host: IPv6Address = host,
+    hopLimit: UInt8 = 255, code: UInt8 = 0, _ options: [UInt8] = [], extensions: [UInt8] = [], first: UInt8 = 58
+  ) -> [UInt8] {
+    icmpv6(
+      [137, code, 0, 0, 0, 0, 0, 0] + bytes(target) + bytes(destination) + options, source: source, destination: host,
+      hopLimit: hopLimit, extensions: extensions, first: first)
+  }
+
+  /// ICMP type 5 (RFC 792).
+  package static func redirect4(
+    target: IPv4Address, _ quote: [UInt8], source: IPv4Address = server4, code: UInt8 = 1
+  ) -> [UInt8] {
+    let message = [5, code, 0, 0] + bytes(target) + quote
+    return ipv4(1, put(checksum(message), at: 2, in: message), source: source)
+  }
+
   package static func quote4(
     _ number: UInt8, _ transport: [UInt8], fragment: Int = 0, options: [UInt8] = [], source: IPv4Address = host4,
     destination: IPv4Address = far4

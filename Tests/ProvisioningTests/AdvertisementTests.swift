@@ -80,6 +80,11 @@ import Wire
     Change(
       testDescription: "a search list (RFC 8106, 5.2)", before: [], after: [Build.dnssl(Build.name("example.net"))]),
     Change(
+      testDescription: "a search domain withdrawn (RFC 8106, 5.2)", before: [Build.dnssl(Build.name("example.net"))],
+      after: [Build.dnssl(Build.name("example.net"), lifetime: 0)]),
+    Change(
+      testDescription: "a NAT64 prefix withdrawn (RFC 8781, 4)", before: [nat64(600)], after: [nat64(0)]),
+    Change(
       testDescription: "another MTU (RFC 4861, 4.6.4)", before: [Build.option(5, [0, 0] + Build.u32(1500))],
       after: [Build.option(5, [0, 0] + Build.u32(1400))]),
     Change(
@@ -453,6 +458,11 @@ import Wire
     #expect(host.count(.unknownInterface) == 1)
     #expect(host.told() == [])
   }
+}
+
+/// PREF64 with 64:ff9b::/96 for these seconds, a multiple of 8.
+private func nat64(_ seconds: Int) -> [UInt8] {
+  Build.option(38, Build.u16(seconds) + [0, 0x64, 0xff, 0x9b] + [UInt8](repeating: 0, count: 8))
 }
 
 private func v6Server(_ low: UInt64) -> IPv6Address { IPv6Address(0x2001_0db8_0053_0000, low) }

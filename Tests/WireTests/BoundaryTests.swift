@@ -32,6 +32,12 @@ import Wire
   static func destinationOptions(_ next: UInt8) -> [UInt8] { [next, 0, 1, 4, 0, 0, 0, 0] }
 
   static let accepted: [Accepted] = [
+    .init(
+      "redirect to a router", "RFC 4861 8.1",
+      Build.redirect6(target: Build.host, for: Build.far, Build.option(2, Build.hostHardwareAddress))),
+    .init("redirect onto the link", "RFC 4861 8.1", Build.redirect6(target: Build.far, for: Build.far)),
+    .init(
+      "redirect of IPv4", "RFC 792", Build.redirect4(target: IPv4Address(0xC000_0203), Build.quote4(6, Build.tcp))),
     .init("RA of 16 bytes", "RFC 4861 6.1.2", Build.ra([])),
     .init("RA with Router Lifetime 0", "RFC 4861 6.3.4", Build.ra([], lifetime: 0)),
     .init("RA with unknown options", "RFC 4861 6.3.4", Build.ra([Build.option(255, []), Build.option(0, [1])])),

@@ -106,6 +106,7 @@ struct Reader {
       if let identifier = message.serverIdentifier { amount += identifier.array.count }
       read(message.options)
     case .icmpError(let message): amount += try ICMPError(message).hashValue & 1
+    case .redirect(let message): amount += try Redirect(message).hashValue & 1
     }
   }
 

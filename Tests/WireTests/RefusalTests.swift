@@ -26,7 +26,7 @@ struct RefusalCase: Sendable, CustomTestStringConvertible {
 }
 
 @Suite struct RefusalTests {
-  static let all = ip + transport + icmp + routerAdvertisement + dhcpv4 + dhcpv6
+  static let all = ip + transport + icmp + redirects + routerAdvertisement + dhcpv4 + dhcpv6
 
   @Test(arguments: all)
   func isRefusedByName(refused: RefusalCase) {
@@ -133,7 +133,6 @@ struct RefusalCase: Sendable, CustomTestStringConvertible {
     .init("seven bytes", "RFC 792", .icmpLength, Build.ipv4(1, [3, 0, 0, 0, 0, 0, 0])),
     .init("seven bytes", "RFC 4443 2.1", .icmpLength, Build.icmpv6([1, 0, 0, 0, 0, 0, 0])),
     .init("echo request", "RFC 792", .icmpType, Build.icmp4(8, 0, [])),
-    .init("redirect", "RFC 792", .icmpType, Build.icmp4(5, 0, Build.quote4(6, Build.tcp))),
     .init("parameter problem", "RFC 792", .icmpType, Build.icmp4(12, 0, Build.quote4(6, Build.tcp))),
     .init("echo request", "RFC 4443 4.1", .icmpType, Build.icmp6(128, 0, [])),
     .init("parameter problem", "RFC 4443 3.4", .icmpType, Build.icmp6(4, 0, Build.quote6(6, Build.tcp))),
@@ -183,6 +182,49 @@ struct RefusalCase: Sendable, CustomTestStringConvertible {
     .init(
       "another's packet", "RFC 4443 3.1", .icmpQuoteSource,
       Build.icmp6(1, 0, Build.ipv6(6, Build.tcp, source: Build.far, destination: Build.global))),
+  ]
+
+  // MARK: Redirects
+
+  static let otherRouter4 = IPv4Address(0xC000_0203)
+
+  static let redirects: [RefusalCase] = [
+    .init(
+      "atomic fragment", "RFC 6980 5", .redirectFragment,
+      Build.redirect6(target: Build.host, for: Build.far, extensions: atomic, first: 44)),
+    .init(
+      "global source", "RFC 4861 8.1", .redirectSource,
+      Build.redirect6(target: Build.host, for: Build.far, source: Build.global)),
+    .init(
+      "from another link", "RFC 4861 8.1", .redirectHopLimit,
+      Build.redirect6(target: Build.host, for: Build.far, hopLimit: 254)),
+    .init(
+      "39 bytes", "RFC 4861 8.1", .redirectLength,
+      Build.icmpv6([137] + [UInt8](repeating: 0, count: 38), destination: Build.host)),
+    .init("code 1", "RFC 4861 8.1", .redirectCode, Build.redirect6(target: Build.host, for: Build.far, code: 1)),
+    .init("target neither", "RFC 4861 8.1", .redirectTarget, Build.redirect6(target: Build.global, for: Build.far)),
+    .init(
+      "multicast destination", "RFC 4861 8.1", .redirectDestination,
+      Build.redirect6(target: Build.host, for: Build.allNodes)),
+    .init(
+      "option of length 0", "RFC 4861 8.1", .redirectOption,
+      Build.redirect6(target: Build.host, for: Build.far, [2, 0, 0, 0, 0, 0, 0, 0])),
+    .init(
+      "option past the end", "RFC 4861 8.1", .redirectOption,
+      Build.redirect6(target: Build.host, for: Build.far, [2, 2, 0, 0, 0, 0, 0, 0])),
+    .init(
+      "code 4", "RFC 792", .redirectCode, Build.redirect4(target: otherRouter4, Build.quote4(6, Build.tcp), code: 4)),
+    .init(
+      "gateway 0.0.0.0", "RFC 1122 3.2.2.2", .redirectTarget,
+      Build.redirect4(target: .unspecified, Build.quote4(6, Build.tcp))),
+    .init(
+      "gateway 224.0.0.1", "RFC 1122 3.2.2.2", .redirectTarget,
+      Build.redirect4(target: IPv4Address(0xE000_0001), Build.quote4(6, Build.tcp))),
+    .init("no quote", "RFC 792", .icmpQuoteShort, Build.redirect4(target: otherRouter4, [])),
+    .init(
+      "another's packet", "RFC 1122 3.2.2", .icmpQuoteSource,
+      Build.redirect4(target: otherRouter4, Build.quote4(6, Build.tcp, source: Build.far4))),
+    .init("IPv6 quoted", "RFC 792", .icmpQuoteVersion, Build.redirect4(target: otherRouter4, Build.quote6(6, []))),
   ]
 
   // MARK: Router Advertisements
