@@ -22,7 +22,7 @@ package struct Instant: Comparable, Hashable, Sendable {
   package func lifetime(until end: Instant) -> UInt32 {
     if end == .never { return .max }
     if end <= self { return 0 }
-    return UInt32(min(UInt64(UInt32.max - 1), (end.nanoseconds - nanoseconds + 999_999_999) / 1_000_000_000))
+    return UInt32(min(UInt64(UInt32.max - 1), (end.nanoseconds - nanoseconds - 1) / 1_000_000_000 + 1))
   }
 }
 

@@ -1,6 +1,9 @@
 """More than the agent can take at once: what the kernel dropped is made good, tables stay within their bounds."""
 
+import os
 import socket
+import time
+from random import Random
 from signal import SIGCONT, SIGSTOP
 
 import pytest
@@ -104,6 +107,47 @@ def test_many_links(lab: Lab, agent: Agent, tdb: Tdb, mif: MifEar) -> None:
     assert {t.interface for t in tdb.standing(type=Kind.IF_ADDED)} == {"lo", "up0", "up1"}
     tell(f"     {(agent.resident() - before) / 1024:.0f} KiB more resident")
     assert agent.resident() < before + 2_000_000
+
+
+@pytest.mark.configuration(ROOMY)
+def test_advertisements_without_end(lab: Lab, up0: Uplink, agent: Agent, mif: MifEar, tdb: Tdb) -> None:
+    """Advertisements of routers and prefixes at random, as fast as they can be sent (MIFD_ADVERTISEMENTS, a million takes
+    minutes): the agent stays under its bound, answers meanwhile, and the PvD of the real router is as it was."""
+    rounds = max(1, int(os.environ.get("MIFD_ADVERTISEMENTS", "60000")) // 20_000)
+    lab.host.sysctl({"ipv6/conf/up0/accept_ra": 0})
+    out = Wire(lab.r1.socket(socket.AF_PACKET, socket.SOCK_DGRAM), "host0", up0.host_mac)
+    honest = RouterAdvertisement(options=[advertise.prefix(f"{up0.prefix6}/64"), advertise.rdnss(DNS6)]).wire
+    out.send(packets.advertisement(up0.router_link_local, honest))
+    pvd = mif.expect(kind=Mif.PVD)
+    before, resident = mif.client.statistics(), agent.resident()
+    random = Random(1)
+    forged = [
+        packets.advertisement(
+            f"fe80::{random.getrandbits(16):x}:{random.getrandbits(16):x}:{number:x}:1",
+            RouterAdvertisement(options=[advertise.prefix(f"2001:db8:{random.getrandbits(16):x}:{number:x}::/64")]).wire,
+        )
+        for number in range(20_000)
+    ]
+    highest, slowest = resident, 0.0
+    for _ in range(rounds):
+        for packet in forged:
+            out.send(packet)
+        began = time.monotonic()
+        mif.client.barrier()
+        slowest = max(slowest, time.monotonic() - began)
+        highest = max(highest, agent.resident())
+    out.send(packets.advertisement(up0.router_link_local, honest))
+    mif.client.barrier()
+    after = mif.client.statistics()
+    heard = after["ra.heard"] - before["ra.heard"]
+    tell(f"     {rounds * len(forged)} sent, {heard} heard, an answer after at most {slowest * 1000:.0f} ms")
+    tell(f"     at most {(highest - resident) / 1024:.0f} KiB more resident, {highest / 1024:.0f} KiB in all")
+    assert heard > 1000 and after["ra.routers-full"] - before["ra.routers-full"] >= heard - 100 - 20 * rounds
+    assert highest < resident + 1_000_000
+    assert len(mif.client.pvds) <= 64 and pvd.pvd in mif.client.pvds
+    assert mif.client.values(pvd.pvd, Element.RA, Info.DNS_SERVERS) == [DNS6]
+    mif.none(kind=Mif.NO_PVD, pvd=pvd.pvd)
+    tdb.none(type=Kind.CONN_LOST)
 
 
 def test_many_routers(lab: Lab, up0: Uplink, agent: Agent, mif: MifEar, tdb: Tdb) -> None:

@@ -341,6 +341,34 @@ import Wire
     #expect(host.told().contains("PVD up0/ra/fe80::1770"))
   }
 
+  /// The same against the agent itself, with as many as one likes: test_overload.py.
+  @Test func `A hundred thousand advertisements of random routers and prefixes: bounded, the real one's intact`() {
+    var host = Host.withLink()
+    let real = ra([Build.pio(prefix(1)), Build.rdnss([dns1])])
+    host.hear(real)
+    host.address(address)
+    host.told()
+    var forged = ra([Build.pio(prefix(2)), Build.rdnss([dns2])], from: 2)
+    let arrival = Arrival(interface: Host.up0, checksum: .notReady)
+    for number in 0..<100_000 as Range<UInt32> {
+      // The low half of the source, and the second quarter of the prefix (RFC 4861, 4.2 and 4.6.2).
+      let low = Build.u32(number &* 2_654_435_761 | 0x8000_0000)
+      forged.replaceSubrange(20..<24, with: low)
+      forged.replaceSubrange(76..<80, with: low)
+      unsafe host.state.hear(forged.span.bytes, .v6, arrival, at: host.moment.instant)
+      if number % 1000 == 0 { host.told() }
+    }
+    host.told()
+    #expect(host.state.interfaces[0].sources.count == 16)
+    #expect(host.state.interfaces[0].sources.allSatisfy { $0.items.count <= 64 })
+    #expect(host.count(.routersFull) >= 100_000 - 15 * 2)
+    #expect(host.items(.dnsServers, of: .routerAdvertisement, in: one).map { $0.value } == [.address(.v6(dns1))])
+    let domain = host.state.domains(of: Host.up0)?.first { $0.name == Array(one.utf8) }
+    #expect(domain?.addresses.map { $0.address.prefix } == [address])
+    host.hear(real)
+    #expect(host.told() == [])
+  }
+
   @Test func `A flood of options of one router is bounded`() {
     var host = Host.withLink()
     for round in 0..<300 as Range<UInt64> { host.hear(ra([Build.rdnss([IPv6Address(1, round)])])) }

@@ -89,6 +89,12 @@ import Wire
     Refused(testDescription: "a REPLY to a RELEASE (18.2.10.3)", request: 8, counter: .dhcpv6Unconfiguring),
     Refused(testDescription: "a REPLY to a DECLINE (18.2.10.3)", request: 9, counter: .dhcpv6Unconfiguring),
     Refused(
+      testDescription: "a RECONFIGURE (18.2.11): nobody here says Reconfigure Accept", request: 3, type: 10,
+      counter: .dhcpv6Unconfiguring),
+    Refused(
+      testDescription: "a RECONFIGURE with transaction 0 (18.3.11)", request: nil, type: 10,
+      counter: .dhcpv6ForeignTransaction),
+    Refused(
       testDescription: "a status of failure (18.2.10)", request: 3, options: Build.dhcpv6Option(13, [0, 1]),
       counter: .dhcpv6Unconfiguring),
   ])
@@ -118,6 +124,25 @@ import Wire
     host.hear(reply(refused.options + dns))
     #expect(host.told() == [])
     #expect(host.count(.dhcpv6Unconfiguring) == 1)
+  }
+
+  @Test func `Several associations of one REPLY are one lease of several addresses (12)`() {
+    var host = leased()
+    host.hear(request(transaction: 9), outgoing: true)
+    let second = Build.dhcpv6Option(
+      3,
+      Build.u32(2) + Build.u32(0) + Build.u32(0)
+        + Build.iaAddress(IPv6Address(prefix(1).high, 0x20), preferred: 0, valid: 600))
+    host.hear(reply(transaction: 9, lease() + second))
+    host.address(address)
+    host.address(IPPrefix(v6(0x20), 128))
+    #expect(
+      host.toldDomains().filter { $0.hasPrefix("ADDRESS") } == [
+        "ADDRESS \(one) \(text(address))", "ADDRESS \(one) 2001:db8:1::20/128",
+      ])
+    host.wait(600)
+    #expect(host.state.interfaces[0].sources.flatMap(\.leases).map(\.address) == [address.address])
+    host.told()
   }
 
   @Test func `With rapid commit a REPLY answers a SOLICIT (18.2.1)`() {

@@ -131,6 +131,18 @@ import Wire
     #expect(host.told() == ["PVD \(pvd)", "ELEMENT \(pvd) DHCPv4"])
   }
 
+  @Test func `Of several servers that offer, the one that the client takes configures (3.1)`() {
+    var host = Host.withLink()
+    host.hear(request(1), outgoing: true)
+    host.hear(reply(type: 2))
+    host.hear(reply(type: 2, from: Self.other))
+    host.hear(request(3), outgoing: true)
+    #expect(host.told() == [])
+    host.hear(reply(from: Self.other))
+    #expect(host.told() == ["PVD up0/dhcpv4/192.0.2.2", "ELEMENT up0/dhcpv4/192.0.2.2 DHCPv4"])
+    #expect(host.state.interfaces[0].sources.count == 1)
+  }
+
   @Test func `A request on one interface ties no reply on another`() {
     var host = Host.withLink()
     host.link(Host.up1)

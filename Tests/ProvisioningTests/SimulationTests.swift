@@ -284,6 +284,10 @@ private struct Simulation {
   }
 
   private static func error(_ random: inout Random) -> [UInt8] {
+    if random.isTrue(10) {
+      let source = fe80(UInt64(1 + random.below(4)))
+      return Build.redirect6(target: fe80(9), for: v6Address(7), source: source)
+    }
     if random.isTrue(60) {
       let local = IPv4Address(0xC000_0200 | UInt32(10 + random.below(7)))
       return Build.icmp4(
