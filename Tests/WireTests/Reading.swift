@@ -69,6 +69,7 @@ func refusal(
     switch try Packet.decode(bytes.rawSpan, family: given ?? family(of: bytes), arrival: arrival) {
     case .dhcpv4(let datagram): _ = try DHCPv4Message(datagram)
     case .icmpError(let message): _ = try ICMPError(message)
+    case .redirect(let message): _ = try Redirect(message)
     case .routerAdvertisement, .dhcpv6: break
     }
     return nil
