@@ -33,6 +33,8 @@ private struct Simulation {
   var last = ""
   private var random: Random
   private var clientTriggers: [UInt32] = []
+  /// Of PvD Additional Information, under way.
+  private var fetches: [InformationFetch] = []
   private let advertisements: [[UInt8]]
   private let requests: [[UInt8]]
   private let replies: [[UInt8]]
@@ -56,6 +58,7 @@ private struct Simulation {
   init(_ seed: UInt64) {
     var random = Random(seed)
     host = Host(limits: Self.limits)
+    host.state.fetchesInformation = true
     advertisements = (0..<120).map { _ in Self.advertisement(&random) }
     requests = (0..<100).map { _ in Self.request(&random) }
     replies = (0..<240).map { _ in Self.reply(&random) }
@@ -66,6 +69,8 @@ private struct Simulation {
   // MARK: One step
 
   mutating func step() {
+    fetches += host.state.takeInformationFetches()
+    if !fetches.isEmpty, random.isTrue(30) { return endFetch() }
     let interface = UInt32(2 + random.below(7))
     switch random.below(100) {
     case 0..<6: link(interface)
@@ -103,6 +108,22 @@ private struct Simulation {
     host.verify = { _ in verdict }
     last = "\(outgoing ? "sent" : "heard") on \(interface): \(packet)"
     if packet[0] >> 4 == 4 || packet[0] >> 4 == 6 { host.hear(packet, on: interface, outgoing: outgoing) }
+  }
+
+  private mutating func endFetch() {
+    let fetch = fetches.remove(at: random.below(fetches.count))
+    last = "an end of \(fetch)"
+    let expires = host.moment.timestamp / 1_000_000_000 + UInt64(random.below(600))
+    let report: InformationReport =
+      switch random.below(4) {
+      case 0: .refused
+      case 1: .notReached
+      default:
+        .known(
+          expires: expires, prefixes: [IPPrefix(.v6(prefix(UInt64(random.below(4)))), random.isTrue(80) ? 32 : 64)],
+          text: [UInt8(random.below(256))])
+      }
+    host.state.informationFetched(fetch, report, at: host.moment)
   }
 
   private mutating func link(_ index: UInt32) {
@@ -317,7 +338,7 @@ private struct Simulation {
     if state.lostConnections.count > 2 * limits.interfaces { return "too many lost connections" }
     var expected = state.interfaces.count + state.removedInterfaces.count + state.unreachable.paths.count
     expected += state.clientTriggers + state.lostConnections.count
-    var sources = 0
+    var (sources, objects) = (0, 0)
     var addresses: [IPAddress: Int] = [:]
     for (place, interface) in state.interfaces.enumerated() {
       if state.places[interface.link.index] != place { return "an interface is not at its place" }
@@ -340,6 +361,11 @@ private struct Simulation {
         }
       }
       sources += interface.sources.count
+      // Those of PvDs that are gone stay as long as their last request holds the next one back.
+      let information = interface.information
+      if information.entries.count > 4 + InformationTable.requestLimit { return "too many objects" }
+      if information.requests.count > InformationTable.requestLimit { return "too many requests are remembered" }
+      objects += information.entries.count
       for address in interface.addresses {
         addresses[address.ip, default: 0] += 1
         if address.isUsable != (address.trigger != 0) { return "IF_ADDRCHANGED is not in step" }
@@ -356,7 +382,7 @@ private struct Simulation {
     if state.places.count != state.interfaces.count { return "places of interfaces that are not there" }
     if addresses != state.localAddresses { return "our addresses are not those of the interfaces" }
     if state.triggers.count != expected { return "\(state.triggers.count) triggers stand, \(expected) should" }
-    if state.deadlines.count != sources + state.holds.count + state.unreachable.paths.count {
+    if state.deadlines.count != sources + objects + state.holds.count + state.unreachable.paths.count {
       return "deadlines of what is not there"
     }
     return nil
