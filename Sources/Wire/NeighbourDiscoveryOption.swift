@@ -13,6 +13,9 @@ package enum NeighbourDiscoveryOption: ~Escapable {
   case captivePortal(RawSpan)
   case pref64(PREF64)
   case encryptedDNS(EncryptedDNS)
+  case flagsExtension(RouterFlagsExtension)
+  case advertisementInterval(AdvertisementInterval)
+  case homeAgentInformation(HomeAgentInformation)
   /// Any other option: its type and the bytes behind its length.
   case unknown(type: UInt8, RawSpan)
   /// An option of this type that must be ignored, and why. The packet lives on.
@@ -32,9 +35,12 @@ package struct NeighbourDiscoveryOptions: ~Escapable {
     static let sourceLinkLayerAddress: UInt8 = 1
     static let prefixInformation: UInt8 = 3
     static let mtu: UInt8 = 5
+    static let advertisementInterval: UInt8 = 7
+    static let homeAgentInformation: UInt8 = 8
     static let provisioningDomain: UInt8 = 21
     static let routeInformation: UInt8 = 24
     static let recursiveDNSServers: UInt8 = 25
+    static let flagsExtension: UInt8 = 26
     static let dnsSearchList: UInt8 = 31
     static let captivePortal: UInt8 = 37
     static let pref64: UInt8 = 38
@@ -118,6 +124,12 @@ package struct NeighbourDiscoveryOptions: ~Escapable {
       return .pref64(try PREF64(option))
     case Kind.encryptedDNS:
       return .encryptedDNS(try EncryptedDNS(routerAdvertisementOption: option))
+    case Kind.flagsExtension:
+      return .flagsExtension(RouterFlagsExtension(option))
+    case Kind.advertisementInterval:
+      return .advertisementInterval(try AdvertisementInterval(option))
+    case Kind.homeAgentInformation:
+      return .homeAgentInformation(try HomeAgentInformation(option))
     default:
       return .unknown(type: type, option.slice(from: Field.value))
     }

@@ -80,6 +80,9 @@ package enum Refusal: UInt8, Error, CaseIterable, Sendable {
   case dnsslLength
   case dnsslName
   case mtuLength
+  case advertisementIntervalLength
+  case homeAgentLength
+  case homeAgentLifetime
   case mtuValue
   case pvdLength
   case pvdName
@@ -168,6 +171,9 @@ package enum Refusal: UInt8, Error, CaseIterable, Sendable {
     case .dnsslLength: "ra.dnssl.length"
     case .dnsslName: "ra.dnssl.name"
     case .mtuLength: "ra.mtu.length"
+    case .advertisementIntervalLength: "ra.advertisement-interval.length"
+    case .homeAgentLength: "ra.home-agent.length"
+    case .homeAgentLifetime: "ra.home-agent.lifetime"
     case .mtuValue: "ra.mtu.value"
     case .pvdLength: "ra.pvd.length"
     case .pvdName: "ra.pvd.name"

@@ -114,6 +114,9 @@ def ra_options(dice: Dice, nested: bool = False) -> bytes:
             lambda: bytes(inet6.ICMPv6NDOptRDNSS(lifetime=dice.lifetime(), dns=dice.servers6())),
             lambda: advertise.dnssl(*dice.names(), lifetime=dice.lifetime()),
             lambda: bytes(inet6.ICMPv6NDOptMTU(mtu=dice.randint(1280, 0xFFFFFFFF))),
+            lambda: bytes(inet6.ICMPv6NDOptAdvInterval(advint=dice.getrandbits(32))),
+            lambda: bytes(inet6.ICMPv6NDOptHAInfo(pref=dice.getrandbits(16), lifetime=dice.randint(1, 65535))),
+            lambda: advertise._option(26, dice.randbytes(dice.choice((6, 14)))),
             lambda: bytes(inet6.ICMPv6NDOptSrcLLAddr(lladdr="02:00:00:00:01:01")),
             lambda: advertise._option(37, dice.uri().encode()),
             # An experimental type that nobody knows (RFC 4727).

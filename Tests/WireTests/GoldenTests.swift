@@ -1,3 +1,4 @@
+import PacketBuilders
 import Testing
 import Wire
 
@@ -58,6 +59,27 @@ import Wire
       ])
   }
 
+  /// RFC 5175, 4; RFC 6275, 7.3 and 7.4.
+  @Test func optionsOfARouterAboutItself() throws {
+    let bytes = Build.ra([
+      [26, 1, 0x80, 0, 0, 0, 0, 0x01], [7, 1, 0, 0, 0, 0, 0x27, 0x10], [8, 1, 0, 0, 0, 5, 0x07, 0x08],
+    ])
+    guard
+      case .routerAdvertisement(let advertisement) = try Packet.decode(
+        bytes.rawSpan, family: .v6, arrival: Arrival(interface: 1))
+    else {
+      Issue.record("not a Router Advertisement")
+      return
+    }
+    var told: [String] = []
+    var options = advertisement.options
+    while let option = options.next() { told.append(describe(option)) }
+    #expect(
+      told == [
+        "flags 800000000001 800000000001", "interval 10000 000000002710", "home agent 5 1800 000000050708",
+      ])
+  }
+
   private func hex(_ span: RawSpan) -> String {
     span.array.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
   }
@@ -79,6 +101,9 @@ import Wire
       "dnr \(value.priority) \(value.name.text) \(value.addresses?.array.joined(separator: " ") ?? "none") "
         + "\(hex(value.parameters)) \(value.lifetime ?? 0)"
     case .provisioningDomain(let value): describe(value)
+    case .flagsExtension(let value): "flags \(String(value.bits, radix: 16)) \(hex(value.content))"
+    case .advertisementInterval(let value): "interval \(value.milliseconds) \(hex(value.content))"
+    case .homeAgentInformation(let value): "home agent \(value.preference) \(value.lifetime) \(hex(value.content))"
     case .unknown(let type, let bytes): "unknown \(type) \(hex(bytes))"
     case .malformed(let type, let refusal): "malformed \(type) \(refusal)"
     }

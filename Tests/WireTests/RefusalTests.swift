@@ -280,6 +280,13 @@ struct RefusalCase: Sendable, CustomTestStringConvertible {
       Build.ra([Build.dnssl(Build.name("a") + [0] + Build.name("b"))])),
     .init(
       "MTU of length 2", "RFC 4861 4.6.4", .mtuLength, Build.ra([Build.option(5, [UInt8](repeating: 9, count: 14))])),
+    .init(
+      "advertisement interval of length 2", "RFC 6275 7.3", .advertisementIntervalLength,
+      Build.ra([Build.option(7, [UInt8](repeating: 9, count: 14))])),
+    .init(
+      "home agent of length 2", "RFC 6275 7.4", .homeAgentLength,
+      Build.ra([Build.option(8, [UInt8](repeating: 9, count: 14))])),
+    .init("home agent for 0 s", "RFC 6275 7.4", .homeAgentLifetime, Build.ra([Build.option(8, [0, 0, 0, 1, 0, 0])])),
     .init("MTU 1279", "RFC 8200 5", .mtuValue, Build.ra([Build.option(5, [0, 0] + Build.u32(1279))])),
     .init(
       "PvD with no room for its RA header", "RFC 8801 3.1", .pvdLength,

@@ -90,6 +90,13 @@ def ra_option(option: bytes) -> Members:
             )  # fmt: skip
         case 5:
             return named("mtu", mtu=struct.unpack_from("!I", body, 2)[0])
+        case 7:
+            return named("advertisement-interval", interval_ms=struct.unpack_from("!I", body, 2)[0])
+        case 8:
+            best, seconds = struct.unpack_from("!HH", body, 2)
+            return named("home-agent", preference=best, lifetime=seconds)
+        case 26:
+            return named("flags-extension", bits=body[:6].hex())
         case 21:
             bits, sequence = struct.unpack_from("!HH", body)
             name, _ = take_name(body[4:])
