@@ -61,7 +61,10 @@ package final class Agent {
       let identity = Process.effectiveUser == 0 ? configuration.identity : nil
       // First of all: the keeper, and what it runs, inherits what is open and what is set.
       var hooks = configuration.hooks
-      hooks.fetcher = InformationFetches.fetcher(configuration, directory, identity)
+      var noFetcher: SystemFailure?
+      do throws(SystemFailure) {
+        hooks.fetcher = try InformationFetches.fetcher(configuration, directory, identity)
+      } catch { noFetcher = error }
       let keeper = try Agent.keeper(directory, hooks)
       Process.raiseDescriptorLimit()
       let signals = try Agent.prepare("signals") { () throws(Errno) in try Signals() }
@@ -92,6 +95,8 @@ package final class Agent {
       self.kernel = kernel
       self.flows = flows
       self.subscribers = subscribers
+      // Said when nothing else can go wrong: who fails to start says in one line why.
+      if let noFetcher { Log.notice("PvD Additional Information is not fetched: \(noFetcher)") }
     } catch { throw .system(error) }
   }
 
@@ -186,6 +191,7 @@ extension Agent {
   package func run() throws(StartFailure) {
     if try !learnWhatIsThere() { return end() }
     Log.notice("ready")
+    Process.releaseCode()
     var hasMore = false
     while true {
       arm()

@@ -12,18 +12,13 @@ struct InformationFetches {
 
   private var underWay: [Fetch] = []
 
-  /// What the keeper is to run for them; nil, and said where that is no choice, if nothing is to be fetched.
+  /// What the keeper is to run for them; nil if nothing is to be fetched.
   static func fetcher(
     _ configuration: Configuration, _ directory: [UInt8], _ identity: (user: UInt32, group: UInt32)?
-  ) -> Fetcher? {
+  ) throws(SystemFailure) -> Fetcher? {
     if !configuration.fetchesInformation { return nil }
     let program = configuration.informationProgram
-    do throws(SystemFailure) {
-      try File.check(program)
-    } catch {
-      Log.notice("PvD Additional Information is not fetched: \(error)")
-      return nil
-    }
+    try File.check(program)
     return Fetcher(
       program: program, directory: directory, roots: configuration.informationRoots, identity: identity)
   }

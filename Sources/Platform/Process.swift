@@ -26,6 +26,10 @@ package enum Process {
   /// setrlimit(2): as many descriptors as may be had, for as many subscribers. Without it there are fewer.
   package static func raiseDescriptorLimit() { clinux_raise_descriptor_limit() }
 
+  /// Lets go of the pages of this program's code that are mapped: those that only the start needed stay away, the others
+  /// come back from the page cache when they run. A gateway's memory counts in megabytes.
+  package static func releaseCode() { clinux_release_code() }
+
   /// exit(3). Nothing that is alive is deinitialised: remove sockets first.
   package static func exit(_ status: Int32) -> Never { CLinux.exit(status) }
 }

@@ -239,9 +239,9 @@ def test_mobike_watch(
     # The upstream is lost: the path is told, the addresses stay.
     lab.reaches(up0, PEER4)
     lab.cut(up0)
-    # Two each: ping is gone with the error about its last one.
-    lab.host.run("ping", "-c", "2", "-W", "1", "-I", up0.host4, PEER4, check=False)
-    lab.host.run("ping", "-c", "2", "-W", "1", "-I", up0.host6, PEER6, check=False)
+    # Some each: ping is gone with the error about its last one, and whose flow is gone is not believed.
+    lab.host.run("ping", "-c", "5", "-i", "0.3", "-W", "1", "-I", up0.host4, PEER4, check=False)
+    lab.host.run("ping", "-c", "5", "-i", "0.3", "-W", "1", "-I", up0.host6, PEER6, check=False)
     lost = {(up0.host4, PEER4), (up0.host6, PEER6)}
     watch.says(both, both, lost)
 
