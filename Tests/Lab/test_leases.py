@@ -172,12 +172,12 @@ def _count(mif: MifEar, counter: str, at_least: int) -> None:
 
 def test_dhcpv6_renewal(lab: Lab, up0: Uplink, tdb: Tdb, mif: MifEar) -> None:
     daemons.radvd(lab, up0, managed=True, autonomous=False)
+    router = mif.expect(kind=Mif.ELEMENT, element=Element.RA, seconds=10)
     daemons.kea6(lab, up0, lease=60, renewal=2, rebinding=40)
     client = daemons.dhclient(lab, up0, 6)
     [address] = lab.host.addresses("up0", 6)
-    mif.expect(kind=Mif.ADDRESS, ip=address)
-    mif.expect(kind=Mif.ELEMENT, element=Element.DHCPV6) if not _announced(mif) else None
-    tdb.expect(cause=Verb.ADD, type=Kind.IF_ADDRCHANGED, ips=(address,))
+    eventually(lambda: _joined(mif, router.pvd, address))
+    tdb.expect(cause=Verb.ADD, type=Kind.CONN_ESTABLISHED, ips=(address,))
     mif.mark()
     tdb.mark()
     client.says("script: RENEW6", 8)
@@ -187,8 +187,10 @@ def test_dhcpv6_renewal(lab: Lab, up0: Uplink, tdb: Tdb, mif: MifEar) -> None:
     nothing_but_lifetimes(mif, tdb)
 
 
-def _announced(mif: MifEar) -> bool:
-    return any(element == Element.DHCPV6 for _, element in mif.client.elements)
+def _joined(mif: MifEar, pvd: int, address: str) -> None:
+    mif.client.drain()
+    assert (pvd, Element.DHCPV6) in mif.client.elements
+    assert _has(mif, mif.client.pvds[pvd], address)
 
 
 def test_lease_is_released(lab: Lab, up0: Uplink, tdb: Tdb, mif: MifEar) -> None:

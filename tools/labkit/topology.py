@@ -210,6 +210,7 @@ class Lab:
         self.switch = Namespace(self.record, "switch") if self.shared_link else None
         self._settings(dad)
         self._links()
+        self._await_links()
         self._numbers()
 
     def _settings(self, dad: bool) -> None:
@@ -285,6 +286,19 @@ class Lab:
     def unplug(self, uplink: Uplink) -> None:
         """Deletes the link, as a pulled USB device would."""
         self.host.ip(f"link del {uplink.interface}")
+
+    def _await_links(self) -> None:
+        """Until the kernel has come round to a link, IPv6 can't send there (EINVAL), and a daemon waits for its next
+        turn: what a story is told first would depend on that."""
+
+        def ready(namespace: Namespace) -> bool:
+            names = set(namespace.inside(lambda: Path("/proc/thread-self/net/dev").read_text()).split())
+            links = {name.removesuffix(":") for name in names if name.endswith(":")} - {"lo"}
+            lines = namespace.inside(lambda: Path("/proc/thread-self/net/if_inet6").read_text()).splitlines()
+            return links <= {line.split()[5] for line in lines if line.startswith("fe80")}
+
+        for namespace in [self.host, self.peer, *self.routers, self.core]:
+            wait_until(lambda namespace=namespace: ready(namespace), f"{namespace.role}'s links are up for IPv6", 10)
 
     def _numbers(self) -> None:
         for uplink, router in zip(self.uplinks, self.routers, strict=True):
