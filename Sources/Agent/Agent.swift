@@ -238,7 +238,7 @@ extension Agent {
       }
       advance()
       runErrands()
-      fetches.begin(&state, keeper, poller, token: Token.fetches, at: now())
+      fetches.begin(&state, keeper, poller, token: Token.fetches, at: now)
       subscribers.settle(poller)
     }
   }
@@ -349,7 +349,7 @@ extension Agent {
 
   /// Believes the ICMP errors that were about connections of which the kernel has told meanwhile that they ended.
   private func hearEndedAttempts() {
-    while let question = flows?.nextEnded(at: Clock.bootTime()) {
+    while let question = flows?.nextEnded(at: Clock.bootTime) {
       let moment = now()
       state.believe(question.error, on: question.interface, at: moment)
       if !state.announcements.isEmpty { subscribers.publish(&state, at: moment) }

@@ -130,8 +130,10 @@ package struct Configuration: Sendable {
     }
   }
 
-  private func path(_ text: ArraySlice<UInt8>) throws(Reason) -> [UInt8] {
-    guard text.first == UInt8(ascii: "/"), !text.contains(0) else { throw .value("an absolute path") }
+  private func path(
+    _ text: ArraySlice<UInt8>, wanted: StaticString = "an absolute path"
+  ) throws(Reason) -> [UInt8] {
+    guard text.first == UInt8(ascii: "/"), !text.contains(0) else { throw .value(wanted) }
     return Array(text)
   }
 
@@ -201,9 +203,9 @@ package struct Configuration: Sendable {
   }
 
   private mutating func hook(_ text: ArraySlice<UInt8>, _ kind: Errand.Kind) throws(Reason) -> [UInt8] {
-    guard text.first == UInt8(ascii: "/"), !text.contains(0) else { throw .value("the absolute path of a program") }
+    let path = try path(text, wanted: "the absolute path of a program")
     subscribers.connectivity.hooks.insert(kind)
-    return Array(text)
+    return path
   }
 
   /// Of a user or group; the last number there is stands for none.

@@ -25,14 +25,14 @@ struct InformationFetches {
 
   /// Begins the fetches that are due.
   mutating func begin(
-    _ state: inout NetworkState, _ keeper: Keeper, _ poller: borrowing Poller, token: UInt64, at moment: Moment
+    _ state: inout NetworkState, _ keeper: Keeper, _ poller: borrowing Poller, token: UInt64, at now: () -> Moment
   ) {
     for fetch in state.takeInformationFetches() {
       let question = InformationRequest(pvd: fetch.pvd, name: fetch.name).bytes
       guard let socket = keeper.fetchInformation(for: fetch.interface, question),
         (try? poller.add(socket.number, token: token, .read)) != nil
       else {
-        state.informationFetched(fetch, .notReached, at: moment)
+        state.informationFetched(fetch, .notReached, at: now())
         continue
       }
       underWay.append(Fetch(fetch: fetch, socket: PassedDescriptor(socket)))

@@ -73,9 +73,10 @@ import Wire
     return false
   }
 
-  /// A question whose connection has ended since it was asked, once.
-  mutating func nextAnswered(at now: UInt64) -> FlowQuestion? {
+  /// A question whose connection has ended since it was asked, once. The clock is read only if there may be one.
+  mutating func nextAnswered(at clock: () -> UInt64) -> FlowQuestion? {
     guard hasNews else { return nil }
+    let now = clock()
     for index in waiting.indices {
       guard let question = waiting[index]?.question, let asked = waiting[index]?.asked else { continue }
       guard now < asked + EndedAttempts.patience else {
@@ -104,9 +105,9 @@ import Wire
       }
       guard count == size, Int32(message.header.nlmsg_type) == SOCK_DIAG_BY_FAMILY else { continue }
       let id = message.body.id
-      let isV4 = Int32(message.body.idiag_family) == AF_INET
+      let family: Family = Int32(message.body.idiag_family) == AF_INET ? .v4 : .v6
       let ends = SocketDiagnosis.Ends(
-        local: EndedAttempts.address(id.idiag_src, isV4: isV4), remote: EndedAttempts.address(id.idiag_dst, isV4: isV4),
+        local: SocketDiagnosis.address(id.idiag_src, family), remote: SocketDiagnosis.address(id.idiag_dst, family),
         localPort: UInt16(bigEndian: id.idiag_sport), remotePort: UInt16(bigEndian: id.idiag_dport))
       ended[nextEnded] = Ended(ends: ends, interface: id.idiag_if, seen: now)
       nextEnded = (nextEnded + 1) % EndedAttempts.limit
@@ -129,17 +130,6 @@ import Wire
     return SocketDiagnosis.Ends(
       local: question.error.quotedSource, remote: question.error.quotedDestination, localPort: source,
       remotePort: destination)
-  }
-
-  /// Sockets of IPv6 that speak IPv4 have mapped addresses.
-  private static func address(_ words: (UInt32, UInt32, UInt32, UInt32), isV4: Bool) -> IPAddress {
-    if isV4 { return .v4(IPv4Address(UInt32(bigEndian: words.0))) }
-    if words.0 == 0, words.1 == 0, words.2 == UInt32(0xFFFF).bigEndian {
-      return .v4(IPv4Address(UInt32(bigEndian: words.3)))
-    }
-    let high = UInt64(UInt32(bigEndian: words.0)) << 32 | UInt64(UInt32(bigEndian: words.1))
-    let low = UInt64(UInt32(bigEndian: words.2)) << 32 | UInt64(UInt32(bigEndian: words.3))
-    return .v6(IPv6Address(high, low))
   }
 
   /// Sockets that had a peer and never got a segment from it: tcp_info's tcpi_segs_in is 0. Zeros need no byte order.

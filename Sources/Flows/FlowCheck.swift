@@ -50,7 +50,7 @@ package struct FlowCheck: ~Copyable {
 
   /// A question that was answered `.notOurs` a moment ago, and whose connection turns out to have ended by what it was
   /// about.
-  package mutating func nextEnded(at now: UInt64) -> FlowQuestion? {
+  package mutating func nextEnded(at now: () -> UInt64) -> FlowQuestion? {
     guard let question = attempts?.nextAnswered(at: now) else { return nil }
     ledger.count(.ended)
     return question

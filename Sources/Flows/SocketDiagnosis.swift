@@ -141,4 +141,13 @@ import Wire
       )
     }
   }
+
+  /// What the kernel keeps as these words. Sockets of IPv6 that speak IPv4 have mapped addresses.
+  static func address(_ words: (UInt32, UInt32, UInt32, UInt32), _ family: Family) -> IPAddress {
+    if family == .v4 { return .v4(IPv4Address(UInt32(bigEndian: words.0))) }
+    let high = UInt64(UInt32(bigEndian: words.0)) << 32 | UInt64(UInt32(bigEndian: words.1))
+    let low = UInt64(UInt32(bigEndian: words.2)) << 32 | UInt64(UInt32(bigEndian: words.3))
+    let v6 = IPv6Address(high, low)
+    return v6.mapped.map { .v4($0) } ?? .v6(v6)
+  }
 }

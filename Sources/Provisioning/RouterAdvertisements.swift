@@ -135,10 +135,7 @@ extension NetworkState {
         put(
           .encryptedDNS, .bytes(resolver.contentWithoutLifetime), lifetime: resolver.lifetime ?? 0, index, place,
           moment)
-      // Nothing is done about these three either; who asks for them by number has them as they came.
-      case .flagsExtension(let option): unread.append((26, option.content.copy))
-      case .advertisementInterval(let option): unread.append((7, option.content.copy))
-      case .homeAgentInformation(let option): unread.append((8, option.content.copy))
+      case .router(let option): unread.append((UInt16(option.type), option.content.copy))
       case .unknown(let type, let content): unread.append((UInt16(type), content.copy))
       case .malformed, .provisioningDomain, .sourceLinkLayerAddress: break
       }

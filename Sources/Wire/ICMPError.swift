@@ -1,16 +1,3 @@
-/// An ICMP or ICMPv6 message of one of the errors' types, its checksum right, what it quotes not looked into.
-package struct ICMPErrorMessage: ~Escapable {
-  let packet: CheckedPacket
-  package let family: Family
-
-  @_lifetime(copy packet)
-  @inline(__always)
-  init(packet: CheckedPacket, family: Family) {
-    self.packet = packet
-    self.family = family
-  }
-}
-
 /// An ICMP (RFC 792) or ICMPv6 (RFC 4443) error about a packet that went out from the address it was sent to: a hint,
 /// until the state has found the flow that it quotes (RFC 5927).
 package struct ICMPError: Hashable, Sendable {
@@ -90,7 +77,7 @@ package struct ICMPError: Hashable, Sendable {
   }
 
   @inline(__always)
-  package init(_ error: ICMPErrorMessage) throws(Refusal) {
+  package init(_ error: ICMPMessage) throws(Refusal) {
     let packet = error.packet
     switch error.family {
     case .v4: try self.init(v4: packet.message, source: packet.sourceV4, destination: packet.destinationV4)

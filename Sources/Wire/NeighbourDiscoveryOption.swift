@@ -13,9 +13,7 @@ package enum NeighbourDiscoveryOption: ~Escapable {
   case captivePortal(RawSpan)
   case pref64(PREF64)
   case encryptedDNS(EncryptedDNS)
-  case flagsExtension(RouterFlagsExtension)
-  case advertisementInterval(AdvertisementInterval)
-  case homeAgentInformation(HomeAgentInformation)
+  case router(RouterOption)
   /// Any other option: its type and the bytes behind its length.
   case unknown(type: UInt8, RawSpan)
   /// An option of this type that must be ignored, and why. The packet lives on.
@@ -124,12 +122,8 @@ package struct NeighbourDiscoveryOptions: ~Escapable {
       return .pref64(try PREF64(option))
     case Kind.encryptedDNS:
       return .encryptedDNS(try EncryptedDNS(routerAdvertisementOption: option))
-    case Kind.flagsExtension:
-      return .flagsExtension(RouterFlagsExtension(option))
-    case Kind.advertisementInterval:
-      return .advertisementInterval(try AdvertisementInterval(option))
-    case Kind.homeAgentInformation:
-      return .homeAgentInformation(try HomeAgentInformation(option))
+    case Kind.flagsExtension, Kind.advertisementInterval, Kind.homeAgentInformation:
+      return .router(try RouterOption(option))
     default:
       return .unknown(type: type, option.slice(from: Field.value))
     }

@@ -5,8 +5,8 @@ package enum Packet: ~Escapable {
   /// To a client, or a client's own request: `isToClient`.
   case dhcpv4(DHCPv4Datagram)
   case dhcpv6(DHCPv6Message)
-  case icmpError(ICMPErrorMessage)
-  case redirect(RedirectMessage)
+  case icmpError(ICMPMessage)
+  case redirect(ICMPMessage)
 
   private enum Field {
     static let type = 0
@@ -46,9 +46,9 @@ package enum Packet: ~Escapable {
         guard checksum.isRight else { throw .icmpChecksum }
       }
       if type == Redirect.typeV4 {
-        return .redirect(RedirectMessage(packet: packet.checked(behind: 0, message.byteCount), family: .v4))
+        return .redirect(ICMPMessage(packet: packet.checked(behind: 0, message.byteCount), family: .v4))
       }
-      return .icmpError(ICMPErrorMessage(packet: packet.checked(behind: 0, message.byteCount), family: .v4))
+      return .icmpError(ICMPMessage(packet: packet.checked(behind: 0, message.byteCount), family: .v4))
     case .udp:
       let datagram = try UDPDatagram(
         packet.payload, family: .v4, pseudoHeader: isChecked ? packet.pseudoHeader(length: 0) : nil)
@@ -88,9 +88,9 @@ package enum Packet: ~Escapable {
       }
       if type == Redirect.typeV6 {
         guard !packet.hasFragmentHeader else { throw .redirectFragment }
-        return .redirect(RedirectMessage(packet: packet.checked(behind: 0, message.byteCount), family: .v6))
+        return .redirect(ICMPMessage(packet: packet.checked(behind: 0, message.byteCount), family: .v6))
       }
-      return .icmpError(ICMPErrorMessage(packet: packet.checked(behind: 0, message.byteCount), family: .v6))
+      return .icmpError(ICMPMessage(packet: packet.checked(behind: 0, message.byteCount), family: .v6))
     case .udp:
       let datagram = try UDPDatagram(
         packet.payload, family: .v6, pseudoHeader: isChecked ? packet.pseudoHeader(length: 0) : nil)

@@ -1,17 +1,3 @@
-/// An ICMP message of type 5, or an ICMPv6 message of type 137 that was in no fragment; its checksum right, nothing else
-/// looked into.
-package struct RedirectMessage: ~Escapable {
-  let packet: CheckedPacket
-  package let family: Family
-
-  @_lifetime(copy packet)
-  @inline(__always)
-  init(packet: CheckedPacket, family: Family) {
-    self.packet = packet
-    self.family = family
-  }
-}
-
 /// A router's word that another first hop is better for a destination: ICMP type 5 (RFC 792) or ICMPv6 type 137
 /// (RFC 4861, 4.5). What bytes alone tell of it has been checked (RFC 1122, 3.2.2.2; RFC 4861, 8.1; RFC 6980, 5): who is
 /// this host's first hop is for the state to know.
@@ -40,7 +26,8 @@ package struct Redirect: Hashable, Sendable {
 
   package var family: Family { source.family }
 
-  package init(_ message: RedirectMessage) throws(Refusal) {
+  /// `message` is of one of these types; an ICMPv6 one was in no fragment.
+  package init(_ message: ICMPMessage) throws(Refusal) {
     switch message.family {
     case .v4: try self.init(v4: message.packet)
     case .v6: try self.init(v6: message.packet)

@@ -135,15 +135,18 @@ enum PacketObjects {
         "pref64", 38, [("prefix", .string(pref64.prefix.description)), ("lifetime", number(pref64.lifetime))])
     case .encryptedDNS(let resolver):
       return named("encrypted-dns", 144, encryptedDNS(resolver))
-    case .flagsExtension(let flags):
-      let text = String(flags.bits, radix: 16)
-      return named(
-        "flags-extension", 26, [("bits", .string(String(repeating: "0", count: 12 - text.count) + text))])
-    case .advertisementInterval(let interval):
-      return named("advertisement-interval", 7, [("interval_ms", number(interval.milliseconds))])
-    case .homeAgentInformation(let agent):
-      return named(
-        "home-agent", 8, [("preference", number(agent.preference)), ("lifetime", number(agent.lifetime))])
+    case .router(let option):
+      let type = UInt64(option.type)
+      switch option.value {
+      case .flagsExtension(let bits):
+        let text = String(bits, radix: 16)
+        return named(
+          "flags-extension", type, [("bits", .string(String(repeating: "0", count: 12 - text.count) + text))])
+      case .advertisementInterval(let milliseconds):
+        return named("advertisement-interval", type, [("interval_ms", number(milliseconds))])
+      case .homeAgent(let preference, let lifetime):
+        return named("home-agent", type, [("preference", number(preference)), ("lifetime", number(lifetime))])
+      }
     case .unknown(let type, let bytes):
       return named("unknown", UInt64(type), [("bytes", hex(bytes))])
     case .malformed(let type, let reason):

@@ -35,16 +35,8 @@ import Wire
   }
 
   @Test func routerAdvertisementOptions() throws {
-    let bytes = GoldenPacket.routerAdvertisement.bytes
-    guard
-      case .routerAdvertisement(let advertisement) = try Packet.decode(
-        bytes.rawSpan, family: .v6, arrival: Arrival(interface: 1))
-    else { return }
-    var told: [String] = []
-    var options = advertisement.options
-    while let option = options.next() { told.append(describe(option)) }
     #expect(
-      told == [
+      try options(of: GoldenPacket.routerAdvertisement.bytes) == [
         "link-layer 02005e100001",
         "mtu 1480",
         "prefix 2001:db8:1::/64 flags d0 valid 86400 preferred 14400",
@@ -64,20 +56,24 @@ import Wire
     let bytes = Build.ra([
       [26, 1, 0x80, 0, 0, 0, 0, 0x01], [7, 1, 0, 0, 0, 0, 0x27, 0x10], [8, 1, 0, 0, 0, 5, 0x07, 0x08],
     ])
+    #expect(
+      try options(of: bytes) == [
+        "flags 800000000001 800000000001", "interval 10000 000000002710", "home agent 5 1800 000000050708",
+      ])
+  }
+
+  private func options(of bytes: [UInt8]) throws -> [String] {
     guard
       case .routerAdvertisement(let advertisement) = try Packet.decode(
         bytes.rawSpan, family: .v6, arrival: Arrival(interface: 1))
     else {
       Issue.record("not a Router Advertisement")
-      return
+      return []
     }
     var told: [String] = []
     var options = advertisement.options
     while let option = options.next() { told.append(describe(option)) }
-    #expect(
-      told == [
-        "flags 800000000001 800000000001", "interval 10000 000000002710", "home agent 5 1800 000000050708",
-      ])
+    return told
   }
 
   private func hex(_ span: RawSpan) -> String {
@@ -101,11 +97,17 @@ import Wire
       "dnr \(value.priority) \(value.name.text) \(value.addresses?.array.joined(separator: " ") ?? "none") "
         + "\(hex(value.parameters)) \(value.lifetime ?? 0)"
     case .provisioningDomain(let value): describe(value)
-    case .flagsExtension(let value): "flags \(String(value.bits, radix: 16)) \(hex(value.content))"
-    case .advertisementInterval(let value): "interval \(value.milliseconds) \(hex(value.content))"
-    case .homeAgentInformation(let value): "home agent \(value.preference) \(value.lifetime) \(hex(value.content))"
+    case .router(let option): "\(describe(option.value)) \(hex(option.content))"
     case .unknown(let type, let bytes): "unknown \(type) \(hex(bytes))"
     case .malformed(let type, let refusal): "malformed \(type) \(refusal)"
+    }
+  }
+
+  private func describe(_ value: RouterOption.Value) -> String {
+    switch value {
+    case .flagsExtension(let bits): "flags \(String(bits, radix: 16))"
+    case .advertisementInterval(let milliseconds): "interval \(milliseconds)"
+    case .homeAgent(let preference, let lifetime): "home agent \(preference) \(lifetime)"
     }
   }
 

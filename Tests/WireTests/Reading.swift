@@ -120,11 +120,7 @@ struct Reader {
       case .recursiveDNSServers(let servers): amount += servers.addresses.array.count
       case .dnsSearchList(let list): amount += list.names.texts.count
       case .mtu(let mtu): amount += Int(mtu)
-      case .flagsExtension(let flags): amount += Int(flags.bits & 1) + flags.content.array.count
-      case .advertisementInterval(let interval):
-        amount += Int(interval.milliseconds) + interval.content.array.count
-      case .homeAgentInformation(let agent):
-        amount += Int(agent.lifetime) + Int(agent.preference & 1) + agent.content.array.count
+      case .router(let option): amount += option.value.hashValue & 1 + option.content.array.count
       case .sourceLinkLayerAddress(let bytes), .captivePortal(let bytes), .unknown(_, let bytes):
         amount += bytes.array.count
       case .provisioningDomain(let domain):

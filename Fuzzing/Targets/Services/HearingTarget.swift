@@ -46,23 +46,7 @@ struct HearingTarget: FuzzTarget {
     check(World.descriptors == descriptors, "a descriptor was left open")
   }
 
-  func mend(_ input: UnsafeMutableBufferPointer<UInt8>) {
-    var offset = 0
-    while offset + 3 < input.count {
-      let way = unsafe input[offset]
-      if way & 0x80 != 0 {
-        offset += 2
-        continue
-      }
-      let rest = input.count - offset - 3
-      let length = unsafe min((Int(input[offset + 1]) & 7) << 8 | Int(input[offset + 2]), rest)
-      unsafe input[offset + 1] = UInt8(length >> 8)
-      unsafe input[offset + 2] = UInt8(length & 0xFF)
-      let packet = unsafe UnsafeMutableBufferPointer(rebasing: input[(offset + 3)..<(offset + 3 + length)])
-      unsafe mendPacket(packet, Way(byte: way).family)
-      offset += 3 + length
-    }
-  }
+  func mend(_ input: UnsafeMutableBufferPointer<UInt8>) { unsafe mendPackets(input, otherStep: 2) }
 }
 
 private final class HearingRun {

@@ -18,6 +18,26 @@ package struct Way {
   }
 }
 
+/// Mends the packets of an input of steps. A step whose first byte has its highest bit set has `otherStep` bytes; another
+/// is a packet's way, the low 11 bits of two bytes as its length, and the packet.
+package func mendPackets(_ input: UnsafeMutableBufferPointer<UInt8>, otherStep: Int) {
+  var offset = 0
+  while offset + 3 < input.count {
+    let way = unsafe input[offset]
+    if way & 0x80 != 0 {
+      offset += otherStep
+      continue
+    }
+    let rest = input.count - offset - 3
+    let length = unsafe min((Int(input[offset + 1]) & 7) << 8 | Int(input[offset + 2]), rest)
+    unsafe input[offset + 1] = UInt8(length >> 8)
+    unsafe input[offset + 2] = UInt8(length & 0xFF)
+    let packet = unsafe UnsafeMutableBufferPointer(rebasing: input[(offset + 3)..<(offset + 3 + length)])
+    unsafe mendPacket(packet, Way(byte: way).family)
+    offset += 3 + length
+  }
+}
+
 /// Mended, a packet's version, lengths and IPv4 header checksum are those of the bytes that there are, and so is the
 /// length of a UDP datagram right behind the header.
 package func mendPacket(_ packet: UnsafeMutableBufferPointer<UInt8>, _ family: Family) {
