@@ -8,6 +8,7 @@ from pathlib import Path
 # A program that is there satisfies its need, whatever package it came from.
 NEEDS = {
     "/sbin/ip": "iproute2",
+    "/usr/sbin/nft": "nftables",
     "/usr/bin/ping": "iputils-ping",
     "/usr/bin/setpriv": "util-linux",
     "/usr/sbin/radvd": "radvd",

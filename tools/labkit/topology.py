@@ -373,6 +373,13 @@ class Lab:
             f"route replace default via 2001:db8:ff:{n}::2 dev core0",
         )
 
+    def hide_advertisements(self) -> None:
+        """From now on the host's kernel gets no Router Advertisement; packet sockets still do. It makes a neighbour of
+        each router, whether it accepts advertisements or not, and all namespaces of a machine share one table of 1,024:
+        a story with thousands of routers would take IPv6 away from those beside it."""
+        chain = "chain early { type filter hook prerouting priority raw; icmpv6 type nd-router-advert drop; }"
+        self.host.run("nft", f"table ip6 lab {{ {chain}; }}")
+
     def carrier(self, uplink: Uplink, on: bool) -> None:
         """The other end of the host's cable goes down, or up again."""
         self.router(uplink).ip(f"link set host0 {'up' if on else 'down'}")
