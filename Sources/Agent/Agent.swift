@@ -294,7 +294,7 @@ extension Agent {
       if try handleSignals() { return false }
     }
     state.clearAnnouncements()
-    subscribers.learn(state)
+    subscribers.learn(state, at: Clock.bootTime())
     do throws(Errno) {
       try packets.watch(poller, token: Token.packets)
       if let ends = flows?.ends { try poller.add(ends, token: Token.flows, .read) }

@@ -57,12 +57,28 @@ enum Decoding {
       case IFLA_IFNAME: link.name = attribute.name
       case IFLA_MTU: link.mtu = attribute.uint32 ?? 0
       case IFLA_MASTER: link.master = attribute.uint32 ?? 0
+      case IFLA_LINKINFO: link.routingTable = routingTable(attribute) ?? link.routingTable
       case IFLA_ADDRESS: (link.hardwareAddress, link.hardwareAddressLength) = attribute.hardwareAddress
       default: break
       }
     }
     // A wireless event has no name (IFLA_WIRELESS), and says nothing of the link itself.
     return link.name == .empty ? .other : .value(link)
+  }
+
+  /// What IFLA_LINKINFO tells of a VRF's port: the VRF's table.
+  private static func routingTable(_ information: Attribute) -> UInt32? {
+    var isPort = false
+    var table: UInt32?
+    information.forEach { attribute in
+      switch attribute.type {
+      case IFLA_INFO_SLAVE_KIND: isPort = attribute.name == InterfaceName("vrf".utf8)
+      case IFLA_INFO_SLAVE_DATA:
+        attribute.forEach { if $0.type == IFLA_VRF_PORT_TABLE { table = $0.uint32 } }
+      default: break
+      }
+    }
+    return isPort ? table : nil
   }
 
   /// RTM_NEWADDR, RTM_DELADDR.

@@ -219,12 +219,14 @@ struct DefaultRoutes: Sendable {
     if links[index] == true { revive(on: index, family: .v4, body) }
   }
 
-  /// An address is on its link no more: IPv4 routes that prefer it as a source go, if they are in the main table
+  /// An address is on its link no more: IPv4 routes that prefer it as a source go, if they are in the link's table
   /// (fib_sync_down_addr), IPv6 routes over its link prefer none any more (fib6_remove_prefsrc).
-  mutating func sourceRemoved(_ address: IPAddress, on index: UInt32, _ body: (KernelEvent) -> Void) {
+  mutating func sourceRemoved(
+    _ address: IPAddress, on index: UInt32, table: UInt32, _ body: (KernelEvent) -> Void
+  ) {
     change(body) { route in
       guard route.preferredSource == address else { return true }
-      if route.key.family == .v4 { return route.key.table != RoutingTable.main }
+      if route.key.family == .v4 { return route.key.table != table }
       if route.hops.contains(where: { $0.interface == index }) { route.preferredSource = nil }
       return true
     }
@@ -325,14 +327,4 @@ struct DefaultRoutes: Sendable {
     }
     return result
   }
-}
-
-/// RTPROT_*.
-enum RoutingProtocol {
-  static let advertisement: UInt8 = 9
-}
-
-/// RT_TABLE_*.
-enum RoutingTable {
-  static let main: UInt32 = 254
 }

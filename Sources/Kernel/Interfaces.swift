@@ -90,6 +90,8 @@ struct Interfaces: Sendable {
     return true
   }
 
+  func routingTable(of index: UInt32) -> UInt32 { interfaces[index]?.link?.routingTable ?? RoutingTable.main }
+
   func isTold(_ index: UInt32) -> Bool { interfaces[index]?.link != nil }
 
   /// Takes a link's addresses away; `removeLink` must follow.

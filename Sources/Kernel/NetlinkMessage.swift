@@ -48,6 +48,11 @@ import Wire
     }
   }
 
+  /// The attributes that are nested in this one.
+  func forEach(_ body: (Attribute) -> Void) {
+    unsafe Attribute.walk(nla_data(pointer)?.assumingMemoryBound(to: nlattr.self), nla_len(pointer), body)
+  }
+
   var type: Int { unsafe Int(nla_type(pointer)) }
   /// The same, of a route's attributes, whose numbers are a type of their own in C.
   var routeType: rtattr_type_t { rtattr_type_t(UInt32(type)) }

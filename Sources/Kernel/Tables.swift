@@ -152,7 +152,9 @@ struct Tables {
     _ prefix: IPPrefix, peer: IPAddress?, on index: UInt32, _ body: (KernelEvent) -> Void
   ) {
     guard let removed = interfaces.removeAddress(prefix, peer: peer, on: index, body) else { return }
-    if removed.sourceIsGone { routes.sourceRemoved(prefix.address, on: index, body) }
+    if removed.sourceIsGone {
+      routes.sourceRemoved(prefix.address, on: index, table: interfaces.routingTable(of: index), body)
+    }
     if removed.wasLastIPv4 { routes.lastAddressRemoved(on: index, body) }
   }
 

@@ -15,6 +15,14 @@ struct ConfigurationSource: Sendable {
     /// What a DHCPv6 server told without leasing addresses.
     case dhcpv6Information([UInt8])
 
+    /// Whose advertisements it is made of.
+    var router: IPv6Address? {
+      switch self {
+      case .router(let address), .explicit(let address, _): address
+      case .dhcpv4, .dhcpv6, .dhcpv6Information: nil
+      }
+    }
+
     var element: ElementType {
       switch self {
       case .router, .explicit: .routerAdvertisement

@@ -29,14 +29,16 @@ package struct Link: Hashable, Sendable {
   package var mtu: UInt32
   /// The index of the bridge, bond or VRF that the link belongs to, 0 for none.
   package var master: UInt32
+  /// Whose default routes are the link's: the main table, or that of its VRF.
+  package var routingTable: UInt32
   /// Up to 8 bytes, the first one highest; `hardwareAddressLength` says how many count.
   package var hardwareAddress: UInt64
   package var hardwareAddressLength: UInt8
 
   package init(
     index: UInt32, name: InterfaceName, isUp: Bool, hasCarrier: Bool, isLoopback: Bool = false,
-    isPointToPoint: Bool = false, mtu: UInt32 = 1500, master: UInt32 = 0, hardwareAddress: UInt64 = 0,
-    hardwareAddressLength: UInt8 = 0
+    isPointToPoint: Bool = false, mtu: UInt32 = 1500, master: UInt32 = 0,
+    routingTable: UInt32 = RoutingTable.main, hardwareAddress: UInt64 = 0, hardwareAddressLength: UInt8 = 0
   ) {
     self.index = index
     self.name = name
@@ -46,6 +48,7 @@ package struct Link: Hashable, Sendable {
     self.isPointToPoint = isPointToPoint
     self.mtu = mtu
     self.master = master
+    self.routingTable = routingTable
     self.hardwareAddress = hardwareAddress
     self.hardwareAddressLength = hardwareAddressLength
   }
@@ -94,21 +97,33 @@ package struct InterfaceAddress: Hashable, Sendable {
   }
 }
 
+/// RT_TABLE_*.
+package enum RoutingTable {
+  package static let main: UInt32 = 254
+}
+
+/// RTPROT_*.
+package enum RoutingProtocol {
+  package static let advertisement: UInt8 = 9
+}
+
 /// One next hop of a default route.
 package struct DefaultRoute: Hashable, Sendable {
   package var interface: UInt32
   package var family: Family
   /// nil where the route is on-link (a point-to-point interface).
   package var gateway: IPAddress?
-  /// RT_TABLE_MAIN is 254.
   package var table: UInt32
   package var metric: UInt32
   /// RTPROT_*: 2 kernel, 3 boot, 4 static, 9 RA, 16 DHCP.
   package var origin: UInt8
   package var preferredSource: IPAddress?
+  /// The kernel has it from a Router Advertisement.
+  package var isAdvertised: Bool { family == .v6 && origin == RoutingProtocol.advertisement }
 
   package init(
-    interface: UInt32, family: Family, gateway: IPAddress?, table: UInt32 = 254, metric: UInt32 = 0, origin: UInt8 = 4,
+    interface: UInt32, family: Family, gateway: IPAddress?, table: UInt32 = RoutingTable.main, metric: UInt32 = 0,
+    origin: UInt8 = 4,
     preferredSource: IPAddress? = nil
   ) {
     self.interface = interface

@@ -234,7 +234,7 @@ extension NetworkState {
 
   /// A route that is replaced is told before the one that it replaces is taken away.
   private mutating func apply(_ route: DefaultRoute, _ place: Int, _ moment: Moment) {
-    guard route.table == mainTable else { return }
+    guard route.table == interfaces[place].link.routingTable else { return }
     if interfaces[place].routes.contains(route) { return }
     guard interfaces[place].routes.count < limits.routesPerInterface else { return count(.routesFull) }
     interfaces[place].routes.append(route)
@@ -315,9 +315,6 @@ extension NetworkState {
     }
   }
 }
-
-/// RT_TABLE_MAIN.
-private let mainTable: UInt32 = 254
 
 extension KernelEvent {
   /// The interface that the event is about, 0 for none.

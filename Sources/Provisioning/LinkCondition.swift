@@ -12,13 +12,15 @@ package struct LinkCondition: Hashable, Sendable {
   package var hasAddress: Bool
   /// An IPv6 router is known: one that advertises itself as default router, or a default route.
   package var hasRouter: Bool
+  /// The kernel has an address or a default route from a router whose advertisement was not heard: it came before the
+  /// agent did.
+  package var hasUnheardRouter: Bool
   /// A usable link-local IPv6 address, which a Router Solicitation is sent from.
   package var hasLinkLocal: Bool
 
   package init(
     index: UInt32, name: InterfaceName, isUp: Bool, hasCarrier: Bool, isLoopback: Bool = false,
-    hasAddress: Bool = false,
-    hasRouter: Bool = false, hasLinkLocal: Bool = false
+    hasAddress: Bool = false, hasRouter: Bool = false, hasUnheardRouter: Bool = false, hasLinkLocal: Bool = false
   ) {
     self.index = index
     self.name = name
@@ -27,6 +29,7 @@ package struct LinkCondition: Hashable, Sendable {
     self.isLoopback = isLoopback
     self.hasAddress = hasAddress
     self.hasRouter = hasRouter
+    self.hasUnheardRouter = hasUnheardRouter
     self.hasLinkLocal = hasLinkLocal
   }
 
@@ -53,6 +56,16 @@ extension NetworkState {
     return LinkCondition(
       index: link.index, name: link.name, isUp: link.isUp, hasCarrier: link.hasCarrier, isLoopback: link.isLoopback,
       hasAddress: interface.domains.contains { !$0.addresses.isEmpty }, hasRouter: hasRouter,
+      hasUnheardRouter: interface.hasUnheardRouter,
       hasLinkLocal: interface.addresses.contains { $0.ip.family == .v6 && $0.ip.isLinkLocal && $0.isUsable })
+  }
+}
+
+extension Interface {
+  fileprivate var hasUnheardRouter: Bool {
+    addresses.contains { $0.address.flags.contains(.advertised) && configuring($0.ip).isEmpty }
+      || routes.contains { route in
+        route.isAdvertised && !sources.contains { $0.identity.router.map(IPAddress.v6) == route.gateway }
+      }
   }
 }

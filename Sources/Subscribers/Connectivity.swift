@@ -41,6 +41,8 @@ package struct Connectivity: Sendable {
   /// RFC 4861 10: MAX_RTR_SOLICITATIONS, RTR_SOLICITATION_INTERVAL.
   package static var solicitations: Int { 3 }
   package static var solicitationInterval: UInt64 { 4_000_000_000 }
+  /// And MAX_RTR_SOLICITATION_DELAY.
+  package static var solicitationDelay: UInt64 { 1_000_000_000 }
   /// A link that is coming up is looked at as often for an address to solicit from, and for so long, nanoseconds.
   package static var lookInterval: UInt64 { 250_000_000 }
   package static var lookTime: UInt64 { 30_000_000_000 }
@@ -251,6 +253,17 @@ package struct Connectivity: Sendable {
     schedule()
   }
 
+  /// The agent has begun: routers that were there before it are asked to say again what only they know.
+  package mutating func seekRouters(_ links: [LinkCondition], at now: UInt64) {
+    for link in links where link.hasUnheardRouter && places[link.index]?.soliciting == nil {
+      // RFC 4861 6.3.7: agents that begin together, after an update of many hosts, don't ask together. The clocks of two
+      // hosts have no nanoseconds in common.
+      let delay = now % Connectivity.solicitationDelay
+      places[link.index]?.soliciting = Place.Soliciting(next: now &+ delay, until: now &+ Connectivity.lookTime)
+    }
+    schedule()
+  }
+
   /// TAKE_INTERFACE_DOWN: after `grace` nanoseconds, nil for the configured time. Who asks again can only shorten it.
   package mutating func takeDown(_ interface: UInt32, after grace: UInt64?, at now: UInt64) {
     guard var place = places[interface], place.isUp else { return }
@@ -291,12 +304,12 @@ package struct Connectivity: Sendable {
     schedule()
   }
 
-  /// RFC 4861 6.3.7: up to three, until a router is known. There is no random delay before the first one: a person or a
-  /// program has just asked, on this host alone.
+  /// RFC 4861 6.3.7: up to three, until a router is known. There is no random delay before the first one of
+  /// WANTS_TO_CONNECT: a person or a program has just asked, on this host alone.
   private mutating func solicit(
     _ soliciting: Place.Soliciting, _ condition: LinkCondition?, at now: UInt64
   ) -> Place.Soliciting? {
-    guard let condition, !condition.hasRouter, now < soliciting.until else { return nil }
+    guard let condition, !condition.hasRouter || condition.hasUnheardRouter, now < soliciting.until else { return nil }
     var soliciting = soliciting
     guard condition.isUp, condition.hasCarrier, condition.hasLinkLocal else {
       soliciting.next = now &+ Connectivity.lookInterval

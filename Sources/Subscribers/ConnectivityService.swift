@@ -62,8 +62,9 @@ extension Subscribers {
   package mutating func nextErrand() -> Errand? { errands.isEmpty ? nil : errands.removeFirst() }
 
   /// The links that there are when the first subscriber is served; later ones come as announcements.
-  package mutating func learn(_ state: NetworkState) {
+  package mutating func learn(_ state: NetworkState, at now: UInt64) {
     for link in state.links { connectivity.note(link) }
+    connectivity.seekRouters(state.linkConditions, at: now)
   }
 
   /// False for what has been told already.

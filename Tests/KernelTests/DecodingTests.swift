@@ -148,6 +148,26 @@ struct DecodingTests {
     }
   }
 
+  static let ports: [(String, kind: String, table: [UInt8], UInt32)] = [
+    ("a VRF's port has the VRF's table", "vrf", Bytes.host(UInt32(10)), 10),
+    ("a bridge's port has the main one, whatever else its attribute 1 is", "bridge", Bytes.host(UInt32(10)), 254),
+    ("a table of two bytes is none", "vrf", [10, 0], 254),
+  ]
+  @Test("the routing table of a link", arguments: ports)
+  func routingTable(_ name: String, _ kind: String, _ table: [UInt8], _ expected: UInt32) {
+    // IFLA_IFNAME; IFLA_LINKINFO with IFLA_INFO_SLAVE_KIND and IFLA_INFO_SLAVE_DATA, marked as nested.
+    let port = Bytes(
+      0, [], [Bytes.attribute(4, Array(kind.utf8) + [0]), Bytes.attribute(5, Bytes.attribute(1, table))])
+    let message = Bytes(
+      RTM_NEWLINK, [0, 0, 1, 0] + Bytes.host(UInt32(3)) + Bytes.host(UInt32(0x41)) + Bytes.host(UInt32(0)),
+      [Bytes.attribute(3, Array("up1".utf8) + [0]), Bytes.attribute(0x8012, port.body)])
+    guard case .value(let link) = message.decode(Decoding.link) else {
+      Issue.record("\(name): not decoded")
+      return
+    }
+    #expect(link.routingTable == expected, "\(name)")
+  }
+
   static let flags: [(String, UInt32, InterfaceAddress.Flags)] = [
     ("IFA_F_PERMANENT", 0x80, .permanent),
     ("IFA_F_TENTATIVE", 0x40, .tentative),

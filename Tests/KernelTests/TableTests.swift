@@ -132,6 +132,18 @@ struct TableTests {
     #expect(box.take() == ["-route 1 192.0.2.1"])
   }
 
+  @Test("IPv4 routes go with the source that they prefer, if they are in their link's table")
+  func sourceGoes() {
+    let box = Box(DefaultRoutes())
+    box.table.link(1, isUp: true, box.note)
+    _ = box.table.add(Self.route([(1, Self.v4(1))], source: Self.v4(9)), cycle: 1, box.note)
+    _ = box.take()
+    box.table.sourceRemoved(Self.v4(9), on: 1, table: 10, box.note)
+    #expect(box.take() == [])
+    box.table.sourceRemoved(Self.v4(9), on: 1, table: RoutingTable.main, box.note)
+    #expect(box.take() == ["-route 1 192.0.2.1"])
+  }
+
   // MARK: Links and addresses
 
   @Test("an address before its link is told with it, and not at all if it went before")

@@ -8,10 +8,10 @@ import pytest
 from labkit import advertise, daemons
 from labkit.advertise import RouterAdvertisement
 from labkit.agent import Agent
-from labkit.mif_client import CARRIER, UP, Mif, MifClient
+from labkit.mif_client import CARRIER, UP, Info, Mif, MifClient
 from labkit.processes import wait_until
-from labkit.story import MifEar, Tdb, tell
-from labkit.topology import Lab, Uplink
+from labkit.story import MifEar, Tdb, eventually, tell
+from labkit.topology import DNS6, PEER4, PEER6, Lab, Uplink
 from labkit.trigger_client import Kind, Reason, TriggerClient, Verb
 
 
@@ -270,6 +270,72 @@ def test_agent_starts_into_a_living_network(lab: Lab, up0: Uplink, binary: Path)
         advertise.send(raw, lab.r1.index("host0"), RouterAdvertisement(options=options).wire)
     mif.expect(kind=Mif.ELEMENT, element=1)
     tdb.none(cause=Verb.DELETE)
+
+
+def test_agent_starts_between_advertisements(lab: Lab, up0: Uplink, binary: Path) -> None:
+    """What the kernel has from a router is matched to the router's PvD as soon as it is asked, not with its next
+    advertisement of its own, which may take half an hour."""
+    daemons.radvd(lab, up0, interval=1800)
+    lab.host.run("ip", "link", "set", "up0", "down")  # Up again, the kernel solicits.
+    lab.host.run("ip", "link", "set", "up0", "up")
+    wait_until(lambda: up0.slaac in lab.host.addresses("up0", 6), "the kernel has an address", 10)
+    for _ in range(2):
+        agent = Agent(lab, binary)
+        mif = MifEar(MifClient(agent.directory))
+        mif.client.follow()
+        pvd = mif.expect(kind=Mif.PVD, name=f"up0/ra/{up0.router_link_local}", seconds=10)
+        mif.expect(kind=Mif.ADDRESS, pvd=pvd.pvd, ip=up0.slaac)
+        assert mif.client.values(pvd.pvd, 1, Info.DNS_SERVERS) == [DNS6]
+        # None if one of radvd's first three came just then.
+        assert mif.client.statistics()["keeper.solicitations-sent"] <= 1
+        agent.stop()
+
+
+def test_forwarding_host(lab: Lab, up0: Uplink, tdb: Tdb, mif: MifEar) -> None:
+    """A kernel that forwards believes no advertisements (accept_ra 1): the PvD is announced, without an address."""
+    lab.host.sysctl({"ipv6/conf/all/forwarding": 1})
+    daemons.radvd(lab, up0)
+    pvd = mif.expect(kind=Mif.PVD, name=f"up0/ra/{up0.router_link_local}", seconds=10)
+    mif.expect(kind=Mif.ELEMENT, pvd=pvd.pvd, element=1)
+    assert mif.client.values(pvd.pvd, 1, Info.DNS_SERVERS) == [DNS6]
+    assert not lab.host.addresses("up0", 6)
+    mif.none(kind=Mif.ADDRESS)
+    tdb.none(type=Kind.CONN_ESTABLISHED)
+
+
+@pytest.mark.lab(shared_link=True)
+@pytest.mark.parametrize("family", [4, 6])
+def test_redirected(family: int, lab: Lab, tdb: Tdb, mif: MifEar) -> None:
+    """A router's own redirects, towards the other router on the link: the kernel follows them, no PvD changes."""
+    one, other = lab.uplinks
+    lab.r1.sysctl({"ipv4/conf/all/send_redirects": 1, "ipv4/conf/host0/send_redirects": 1})
+    lab.configure_by_hand(one)
+    lab.r2.ip("addr add 10.1.0.2/24 dev host0", "addr add 2001:db8:1::2/64 dev host0")
+    path = (one.host4, PEER4) if family == 4 else (one.host6, PEER6)
+    tdb.expect(cause=Verb.ADD, type=Kind.CONN_ESTABLISHED, ips=path[:1])
+    eventually(lambda: _has_address(mif, path[0]))
+    lab.reaches(one, path[1])
+    tdb.mark()
+    mif.mark()
+    # For the peer the first router sends through the second one: over the link that packets come from.
+    lab.core.ip(f"route replace {one.prefix6}/64 via 2001:db8:ff:2::1", "route replace 10.1.0.0/24 via 10.255.2.1")
+    if family == 4:
+        lab.r1.ip(f"route add {PEER4} via 10.1.0.2 dev host0")
+    else:
+        lab.r1.ip(f"route add {PEER6} via {other.router_link_local} dev host0")
+
+    def redirected() -> None:
+        lab.host.run("ping", "-n", "-c", "1", "-W", "0.3", "-I", path[0], path[1], check=False)
+        assert mif.client.statistics().get("redirect.heard", 0) >= 1
+
+    eventually(redirected, 10)
+    assert mif.client.statistics().get("redirect.not-from-first-hop", 0) == 0
+    mif.none(kind=lambda kind: kind != Mif.ADDRESS)
+    tdb.none()
+
+
+def _has_address(mif: MifEar, address: str) -> None:
+    assert address in _addresses(mif)
 
 
 def _addresses(mif: MifEar) -> set[str]:

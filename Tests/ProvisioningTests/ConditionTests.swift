@@ -363,6 +363,19 @@ import Wire
     host.told()
   }
 
+  @Test func `A default route counts in its link's table: the main one, or that of the VRF`() {
+    var host = Host.withLink()
+    host.address(address4)
+    host.told()
+    host.apply(.defaultRoute(Host.route(v4(1), table: 10)))
+    #expect(host.toldTriggers() == [])
+    host.link(routingTable: 10)
+    host.apply(.defaultRoute(gateway4))
+    #expect(host.toldTriggers() == [])
+    host.apply(.defaultRoute(Host.route(v4(1), table: 10)))
+    #expect(host.toldTriggers() == ["ADD CONN_ESTABLISHED \(text(address4))"])
+  }
+
   @Test func `CONN_LOST of a link that is gone is contradicted when it is back and connected`() {
     var host = connected()
     host.apply(.linkRemoved(index: Host.up0))

@@ -100,6 +100,26 @@ import Wire
     #expect(mine?.addresses.first?.remaining(at: host.moment.instant).validLifetime == 900)
   }
 
+  /// IFA_PROTO and a route's protocol tell that a router was there before the agent was: it is worth asking.
+  @Test func `Routers that were there before the agent are known by what the kernel has from them`() {
+    func isUnheard(_ host: Host) -> Bool? { host.state.condition(of: Host.up0)?.hasUnheardRouter }
+    var host = Host.withLink()
+    host.address(IPPrefix(v6(0x99, net: 9), 64), .permanent)
+    host.apply(.defaultRoute(Host.route(.v6(fe80(1)), .v6)))
+    #expect(isUnheard(host) == false, "by hand")
+    host.address(address, .advertised, preferred: 500, valid: 900)
+    #expect(isUnheard(host) == true, "an address")
+    host.hear(ra(explicit()))
+    #expect(isUnheard(host) == false)
+    var other = Host.route(.v6(fe80(2)), .v6)
+    other.origin = RoutingProtocol.advertisement
+    host.apply(.defaultRoute(other))
+    #expect(isUnheard(host) == true, "another router's default route")
+    host.hear(ra(explicit("other.example.net", net: 2), from: 2))
+    #expect(isUnheard(host) == false)
+    host.told()
+  }
+
   /// Of several PvDs the path is through the one whose router the kernel prefers (RFC 4191, 3.2 by the route's metric).
   @Test func `Of two routers the preferred one's PvD is the path's`() {
     var host = Host.withLink()

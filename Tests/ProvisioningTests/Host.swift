@@ -55,14 +55,15 @@ struct Host {
   mutating func apply(_ event: KernelEvent) { state.apply(event, at: moment) }
 
   mutating func link(
-    _ index: UInt32 = up0, name: String? = nil, isUp: Bool = true, hasCarrier: Bool = true, mtu: UInt32 = 1500
+    _ index: UInt32 = up0, name: String? = nil, isUp: Bool = true, hasCarrier: Bool = true, mtu: UInt32 = 1500,
+    routingTable: UInt32 = RoutingTable.main
   ) {
     let bytes = (name ?? "up\(index - 2)").utf8
     apply(
       .link(
         Link(
           index: index, name: InterfaceName(bytes), isUp: isUp, hasCarrier: isUp && hasCarrier, mtu: mtu,
-          hardwareAddress: 0x0200_5e10_0002_0000, hardwareAddressLength: 6)))
+          routingTable: routingTable, hardwareAddress: 0x0200_5e10_0002_0000, hardwareAddressLength: 6)))
   }
 
   mutating func address(
@@ -81,10 +82,11 @@ struct Host {
 
   static func route(
     _ gateway: IPAddress?, _ family: Family = .v4, on index: UInt32 = up0, metric: UInt32 = 0,
-    preferredSource: IPAddress? = nil
+    preferredSource: IPAddress? = nil, table: UInt32 = RoutingTable.main
   ) -> DefaultRoute {
     DefaultRoute(
-      interface: index, family: family, gateway: gateway, metric: metric, preferredSource: preferredSource)
+      interface: index, family: family, gateway: gateway, table: table, metric: metric,
+      preferredSource: preferredSource)
   }
 
   // MARK: The network

@@ -25,11 +25,11 @@ import Testing
 
   private mutating func link(
     _ index: UInt32, _ name: String? = nil, up: Bool = true, carrier: Bool? = nil, address: Bool = false,
-    router: Bool = false, linkLocal: Bool = false, loopback: Bool = false
+    router: Bool = false, unheard: Bool = false, linkLocal: Bool = false, loopback: Bool = false
   ) {
     let condition = LinkCondition(
       index: index, name: InterfaceName((name ?? "up\(index)").utf8), isUp: up, hasCarrier: carrier ?? up,
-      isLoopback: loopback, hasAddress: address, hasRouter: router, hasLinkLocal: linkLocal)
+      isLoopback: loopback, hasAddress: address, hasRouter: router, hasUnheardRouter: unheard, hasLinkLocal: linkLocal)
     links[index] = condition
     connectivity.note(
       Link(
@@ -206,6 +206,20 @@ import Testing
     links[1] = nil
     connectivity.forget(1)
     #expect(wait(60_000) == [] && connectivity.deadline == nil)
+  }
+
+  /// RFC 4861 6.3.7: after a random delay of a second at most.
+  @Test mutating func `routers that were there before the agent are asked when it begins`() {
+    link(1, address: true, router: true, unheard: true, linkLocal: true)
+    link(2, address: true, router: true, linkLocal: true)
+    now += 700_000_000
+    connectivity.seekRouters(links.values.sorted { $0.index < $1.index }, at: now)
+    #expect(wait(699) == [])
+    #expect(wait(1) == [run(.solicitRouter, 1)])
+    #expect(wait(3999) == [])
+    #expect(wait(1) == [run(.solicitRouter, 1)], "it has not answered")
+    link(1, address: true, router: true, linkLocal: true)
+    #expect(wait(60_000) == [] && connectivity.deadline == nil, "it has")
   }
 
   @Test mutating func `what is operational needs nothing`() {

@@ -40,17 +40,18 @@ def radvd(
     autonomous: bool = True,
     prefix: str | None = None,
     dns: str = DNS6,
+    interval: int = 4,
     extra: str = "",
 ) -> Child:
-    """Router advertisements every three to four seconds, the first ones at once."""
+    """Router advertisements every three to four seconds, or by another interval; the first ones at once."""
     flag = {True: "on", False: "off"}
     name = f"radvd-{uplink.router}"
     configuration = lab.directory(name) / "radvd.conf"
     configuration.write_text(
         f"""interface host0 {{
   AdvSendAdvert on;
-  MinRtrAdvInterval 3;
-  MaxRtrAdvInterval 4;
+  MinRtrAdvInterval {interval * 3 // 4};
+  MaxRtrAdvInterval {interval};
   AdvDefaultLifetime {lifetime};
   AdvManagedFlag {flag[managed]};
   AdvOtherConfigFlag {flag[other]};
