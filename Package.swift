@@ -39,6 +39,7 @@ var targets: [Target] = [
   .target(name: "Messages", dependencies: ["Wire"], swiftSettings: agent),
   .target(name: "Provisioning", dependencies: ["Wire", "Messages"], swiftSettings: agent),
   .target(name: "Platform", dependencies: ["CLinux"], cSettings: linux, swiftSettings: agent),
+  .target(name: "BroadcastRing", dependencies: ["CLinux", "Platform"], cSettings: linux, swiftSettings: agent),
   .target(
     name: "Capture",
     dependencies: [
@@ -126,6 +127,9 @@ if !embedded {
     .testTarget(name: "PvDInfoTests", dependencies: ["mif-pvdinfo", "Messages", "Wire"], swiftSettings: language),
     .testTarget(
       name: "PlatformTests", dependencies: ["Platform", "CLinux"], cSettings: linux, swiftSettings: language),
+    .testTarget(
+      name: "BroadcastRingTests", dependencies: ["BroadcastRing", "CLinux", "Platform"], cSettings: linux,
+      swiftSettings: language),
     .testTarget(
       name: "CaptureTests", dependencies: ["Capture", "Platform", "Wire", "CLinux"], cSettings: linux,
       swiftSettings: language),
