@@ -58,10 +58,12 @@ var targets: [Target] = [
     name: "Connecting", dependencies: ["CLinux", "Platform", "Wire"], cSettings: linux, swiftSettings: agent),
   .target(
     name: "Subscribers",
-    dependencies: ["CLinux", "Connecting", "Messages", "Platform", "Provisioning", "Resolving", "Wire"],
+    dependencies: [
+      "BroadcastRing", "CLinux", "Connecting", "Messages", "Platform", "Provisioning", "Resolving", "Wire",
+    ],
     cSettings: linux, swiftSettings: agent),
   .target(
-    name: "Sessions", dependencies: ["CLinux", "Platform", "Wire", "Messages"], cSettings: linux,
+    name: "Sessions", dependencies: ["BroadcastRing", "CLinux", "Platform", "Wire", "Messages"], cSettings: linux,
     swiftSettings: agent),
   .target(name: "CMIF"),
   .target(
@@ -141,7 +143,7 @@ if !embedded {
       cSettings: linux, swiftSettings: language),
     .testTarget(
       name: "SubscribersTests",
-      dependencies: ["Subscribers", "Platform", "Provisioning", "Resolving", "Messages", "Wire"],
+      dependencies: ["BroadcastRing", "Subscribers", "Platform", "Provisioning", "Resolving", "Messages", "Wire"],
       cSettings: linux, swiftSettings: language),
     .testTarget(
       name: "SessionsTests",

@@ -35,7 +35,7 @@ package import Platform
 
   /// Sends a message with the three descriptors beside it: the ring, the page, what becomes readable to wake the reader.
   /// The reader has them then, and this lets go of the last two.
-  package func hand(_ ring: borrowing RingWriter, over connection: borrowing Connection, with message: RawSpan)
+  package func hand(_ ring: RingWriter, over connection: borrowing Connection, with message: RawSpan)
     -> Connection.Sent
   {
     let numbers: [3 of Int32] = [ring.descriptor.number, page?.number ?? -1, readersBell?.number ?? -1]
@@ -47,27 +47,63 @@ package import Platform
     return sent
   }
 
-  /// Wakes the reader where it sleeps and has not read all that stands before `position`. What was published before
-  /// `clinux_fence` is either seen by a reader that lies down, or the reader is seen here.
+  /// Where the reader's words are mapped.
+  fileprivate var words: UnsafeMutableRawPointer { unsafe memory.base + offset }
+
+  fileprivate func ring() {
+    // As an eventfd would have it: eight bytes. Where they don't fit the descriptor is readable already.
+    var one: UInt64 = 1
+    _ = unsafe send(bell.number, &one, 8, Int32(MSG_DONTWAIT | MSG_NOSIGNAL))
+  }
+}
+
+/// All readers of one ring.
+@safe package struct RingSeats {
+  private var seats: [RingSeat] = []
+  /// Their words, in the same order: one load for each that is awake.
+  private var words: [UnsafeMutableRawPointer] = unsafe []
+
+  package init() {}
+
+  package var isEmpty: Bool { seats.isEmpty }
+
+  package mutating func append(_ seat: RingSeat) {
+    seats.append(seat)
+    unsafe words.append(seat.words)
+  }
+
+  package mutating func remove(_ seat: RingSeat) {
+    guard let index = seats.firstIndex(where: { $0 === seat }) else { return }
+    seats.remove(at: index)
+    unsafe words.remove(at: index)
+  }
+
+  /// Wakes those who sleep and have not read all that stands before `position`, which has been published. Who lies down
+  /// meanwhile either finds that or is found here.
   ///
-  /// - Returns: whether it was woken.
-  package func wake(before position: UInt64) -> Bool {
-    let word = unsafe memory.base + offset
-    let state = unsafe clinux_load_acquire(word + RingLayout.stateOffset)
-    if state != ReaderState.polling && state != ReaderState.waiting { return false }
-    if unsafe clinux_load64(word + RingLayout.cursorOffset) >= position { return false }
-    // It may have got up by itself.
-    if unsafe clinux_exchange_if(word + RingLayout.stateOffset, state, ReaderState.awake) == 0 { return false }
+  /// - Returns: how many were woken.
+  package func wake(before position: UInt64) -> Int {
+    clinux_fence()
+    var woken = 0
+    for index in unsafe words.indices {
+      let state = unsafe clinux_load_acquire(words[index] + RingLayout.stateOffset)
+      if state != ReaderState.awake, wake(index, state, position) { woken += 1 }
+    }
+    return woken
+  }
+
+  private func wake(_ index: Int, _ state: UInt32, _ position: UInt64) -> Bool {
+    let word = unsafe words[index]
+    guard state == ReaderState.polling || state == ReaderState.waiting,
+      unsafe clinux_load64(word + RingLayout.cursorOffset) < position,
+      // It may have got up by itself.
+      unsafe clinux_exchange_if(word + RingLayout.stateOffset, state, ReaderState.awake) != 0
+    else { return false }
     if state == ReaderState.waiting {
       _ = unsafe clinux_futex_wake(word + RingLayout.stateOffset)
     } else {
-      // As an eventfd would have it: eight bytes. Where they don't fit the descriptor is readable already.
-      var one: UInt64 = 1
-      _ = unsafe send(bell.number, &one, 8, Int32(MSG_DONTWAIT | MSG_NOSIGNAL))
+      seats[index].ring()
     }
     return true
   }
 }
-
-/// Everything published up to now is seen by whoever lies down from now on, or is seen lying by the `wake` that follows.
-package func settleBeforeWaking() { clinux_fence() }

@@ -4,7 +4,7 @@ package import Platform
 /// The agent's end of a broadcast ring: one writer, and readers of whom it knows nothing. To publish takes no lock, no
 /// memory and no system call, and the same time however many read. Who has not read in time what is overwritten finds
 /// that out by itself.
-@safe package struct RingWriter: ~Copyable {
+@safe package final class RingWriter {
   /// What readers map to read: sealed, so that nobody else ever writes to it and it never gets shorter or longer.
   package let descriptor: Descriptor
   private let memory: SharedMemory
@@ -36,7 +36,7 @@ package import Platform
   }
 
   /// Puts a record at `position`. Its length is a multiple of 8 and at most `longestRecord`; nothing else is published.
-  package mutating func publish(_ record: RawSpan) {
+  package func publish(_ record: RawSpan) {
     let length = record.byteCount
     let count = UInt64(RingLayout.slots(for: length))
     guard length > 0, length & 7 == 0, length <= RingLayout.longestRecord else { return }

@@ -15,7 +15,7 @@ func record(_ number: UInt64, length: Int) -> [UInt8] {
 }
 
 extension RingWriter {
-  mutating func publish(_ bytes: [UInt8]) { publish(unsafe bytes.span.bytes) }
+  func publish(_ bytes: [UInt8]) { publish(unsafe bytes.span.bytes) }
 }
 
 /// What a reader gives, as bytes.
@@ -41,7 +41,7 @@ extension RingReader {
 /// docs/protocol.md, "Ring".
 @Suite struct RingTests {
   @Test func `the bytes of a ring`() throws {
-    var ring = try RingWriter(size: 4096)
+    let ring = try RingWriter(size: 4096)
     ring.publish(record(7, length: 24))
     ring.publish(record(8, length: 256))
     var image = [UInt8](repeating: 0, count: 256 + 3 * 256)
@@ -66,7 +66,7 @@ extension RingReader {
 
   @Test(arguments: [16, 24, 248, 256, 496, 504, 720, 744])
   func `a record comes as it was published`(_ length: Int) throws {
-    var ring = try RingWriter(size: 4096)
+    let ring = try RingWriter(size: 4096)
     var reader = try RingReader(ring.descriptor, from: 1)
     #expect(reader.next() == .nothing)
     for number in 1...100 as ClosedRange<UInt64> {
@@ -80,13 +80,13 @@ extension RingReader {
   }
 
   @Test func `what is no record is not published`() throws {
-    var ring = try RingWriter(size: 4096)
+    let ring = try RingWriter(size: 4096)
     for length in [0, 20, 752] { ring.publish([UInt8](repeating: 0, count: length)) }
     #expect(ring.position == 1)
   }
 
   @Test func `who is lapped finds it out, and goes on from anywhere`() throws {
-    var ring = try RingWriter(size: 4096)
+    let ring = try RingWriter(size: 4096)
     var slow = try RingReader(ring.descriptor, from: 1)
     for number in 1...16 as ClosedRange<UInt64> { ring.publish(record(number, length: 160)) }
     #expect(slow.next() == .record(record(1, length: 160)))
@@ -104,7 +104,7 @@ extension RingReader {
   }
 
   @Test func `a record whose last slot alone is overwritten is not believed`() throws {
-    var ring = try RingWriter(size: 4096)
+    let ring = try RingWriter(size: 4096)
     // The first slot of the reader's record is in place 15, the others are in 0 and 1.
     for number in 1...14 as ClosedRange<UInt64> { ring.publish(record(number, length: 160)) }
     var reader = try RingReader(ring.descriptor, from: 15)

@@ -25,9 +25,10 @@ final class Handed: @unchecked Sendable {
 /// A ring's readers as the agent seats them, over a socket.
 final class Table {
   private(set) var seats: [RingSeat] = []
+  private var all = RingSeats()
   private(set) var readers: [Handed] = []
 
-  init(_ ring: borrowing RingWriter, readers: Int) throws {
+  init(_ ring: RingWriter, readers: Int) throws {
     for number in 0..<readers {
       var pair: [Int32] = [-1, -1]
       #expect(unsafe socketpair(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue), 0, &pair) == 0)
@@ -44,8 +45,12 @@ final class Table {
       try #require(passed.count == 3)
       self.readers.append(try Handed(passed, offset: seat.offset, from: ring.position))
       seats.append(seat)
+      all.append(seat)
     }
   }
+
+  /// How many the agent wakes.
+  func wake(before position: UInt64) -> Int { all.wake(before: position) }
 
   /// Closes what a reader has.
   func dismiss(_ number: Int) { readers.remove(at: number) }
@@ -53,40 +58,39 @@ final class Table {
 
 @Suite struct SleepTests {
   @Test func `only who sleeps is woken, once, and for something`() throws {
-    var ring = try RingWriter(size: 4096)
+    let ring = try RingWriter(size: 4096)
     let table = try Table(ring, readers: 1)
     let reader = table.readers[0]
-    let seat = table.seats[0]
     ring.publish(record(1, length: 160))
-    #expect(!seat.wake(before: ring.position), "it is awake")
+    #expect(table.wake(before: ring.position) == 0, "it is awake")
     #expect(!reader.lieDown(), "there is something to read")
-    #expect(!seat.wake(before: ring.position))
+    #expect(table.wake(before: ring.position) == 0)
     #expect(reader.next() == .record(record(1, length: 160)))
     #expect(reader.lieDown())
-    #expect(!seat.wake(before: ring.position), "it has read all that there is")
+    #expect(table.wake(before: ring.position) == 0, "it has read all that there is")
     ring.publish(record(2, length: 160))
-    #expect(seat.wake(before: ring.position))
+    #expect(table.wake(before: ring.position) == 1)
     #expect(try reader.isRinging())
     ring.publish(record(3, length: 160))
-    #expect(!seat.wake(before: ring.position), "it was woken")
+    #expect(table.wake(before: ring.position) == 0, "it was woken")
     reader.sleep.rise()
     #expect(try !reader.isRinging())
     #expect(reader.next() == .record(record(2, length: 160)))
   }
 
   @Test func `who got up by itself leaves nothing behind`() throws {
-    var ring = try RingWriter(size: 4096)
+    let ring = try RingWriter(size: 4096)
     let table = try Table(ring, readers: 1)
     let reader = table.readers[0]
     #expect(reader.lieDown())
     ring.publish(record(1, length: 160))
     reader.sleep.rise()
-    #expect(!table.seats[0].wake(before: ring.position))
+    #expect(table.wake(before: ring.position) == 0)
     #expect(try !reader.isRinging())
   }
 
   @Test func `a page with anything in it harms nobody`() throws {
-    var ring = try RingWriter(size: 4096)
+    let ring = try RingWriter(size: 4096)
     let table = try Table(ring, readers: 2)
     let hostile = table.readers[0]
     let other = table.readers[1]
@@ -102,7 +106,7 @@ final class Table {
         unsafe (page.base + offset + 8).storeBytes(of: cursor, as: UInt64.self)
         unsafe (page.base + offset).storeBytes(of: state, as: UInt32.self)
         let isBehind = cursor < ring.position
-        #expect(table.seats[0].wake(before: ring.position) == (isBehind && (state == 1 || state == 2)))
+        #expect(table.wake(before: ring.position) == (isBehind && (state == 1 || state == 2) ? 1 : 0))
       }
     }
     // Woken again and again without ever taking it, with a descriptor that waits: the agent does not wait.
@@ -110,25 +114,24 @@ final class Table {
     for _ in 0..<10_000 {
       unsafe (page.base + offset + 8).storeBytes(of: 0, as: UInt64.self)
       unsafe (page.base + offset).storeBytes(of: 1, as: UInt32.self)
-      #expect(table.seats[0].wake(before: ring.position))
+      #expect(table.wake(before: ring.position) == 1)
     }
     // The page taken away under the agent.
     #expect(fallocate(hostile.page.number, Int32(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE), 0, 4096) == 0)
-    #expect(!table.seats[0].wake(before: ring.position))
+    #expect(table.wake(before: ring.position) == 0)
     other.reader.move(to: ring.position)
     #expect(other.lieDown())
     ring.publish(record(1, length: 160))
-    #expect(table.seats[1].wake(before: ring.position), "nobody else has noticed")
+    #expect(table.wake(before: ring.position) == 1, "nobody else has noticed")
   }
 
   @Test func `a reader that is gone harms nobody`() throws {
     let ring = try RingWriter(size: 4096)
     let table = try Table(ring, readers: 1)
-    let seat = table.seats[0]
     #expect(table.readers[0].lieDown())
     table.dismiss(0)
     // It was lying when it went; what is sent to it goes nowhere.
-    #expect(seat.wake(before: ring.position + 1))
+    #expect(table.wake(before: ring.position + 1) == 1)
   }
 
   @Test func `what can be no page is refused`() throws {

@@ -123,6 +123,17 @@ final class Client {
     }
   }
 
+  /// The next message, which has to be there, and what came beside it.
+  func receiveWithDescriptors() throws -> (TriggerMessage, [PassedDescriptor]) {
+    var passed: [PassedDescriptor] = []
+    var span = buffer.mutableSpan
+    var bytes = unsafe span.mutableBytes
+    guard case .message(let length) = connection.receive(into: &bytes, descriptors: &passed) else {
+      throw Errno.wouldBlock
+    }
+    return (try TriggerMessage(unsafe buffer.span.bytes.extracting(first: length)), passed)
+  }
+
   func receiveAll() -> [[UInt8]] {
     var messages: [[UInt8]] = []
     while let message = receive() { messages.append(message) }
