@@ -131,7 +131,8 @@ final class Client {
     guard case .message(let length) = connection.receive(into: &bytes, descriptors: &passed) else {
       throw Errno.wouldBlock
     }
-    return (try TriggerMessage(unsafe buffer.span.bytes.extracting(first: length)), passed)
+    let message = Array(buffer.prefix(length))
+    return (try TriggerMessage(unsafe message.span.bytes), passed)
   }
 
   func receiveAll() -> [[UInt8]] {
