@@ -332,6 +332,15 @@ static inline void clinux_load_words(void *bytes, const void *shared, size_t cou
   }
 }
 
+// For a loop that looks again and again.
+static inline void clinux_relax(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
 // futex(2) has no wrapper. Between processes, so not FUTEX_PRIVATE_FLAG.
 static inline int clinux_futex_wake(const void *word) {
   return (int)syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
