@@ -38,7 +38,7 @@ extension Subscribers {
   private mutating func takeSeat(
     _ subscriber: Subscriber, _ request: FrameHeader, _ granted: TriggerExtensions
   ) -> Bool {
-    guard subscriber.hears, subscriber.queue.isEmpty else { return false }
+    guard settings.ringSize > 0, subscriber.hears, subscriber.queue.isEmpty else { return false }
     let ring: RingWriter
     let seat: RingSeat
     do throws(Errno) {

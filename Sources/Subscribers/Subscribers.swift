@@ -20,7 +20,7 @@ package struct Subscribers: ~Copyable {
     package var queueLimit = 64 * 1024
     /// SO_SNDBUF of each connection.
     package var sendBuffer = 64 * 1024
-    /// Bytes of the ring's slots, which are there as long as somebody listens to it.
+    /// Bytes of the ring's slots, which are there as long as somebody listens to it; 0 for no ring.
     package var ringSize = 128 * 1024
     /// Who may read the Trigger Database, beside root and of those who can open its socket.
     package var triggerReaders = [AccessRule(.anybody)]
