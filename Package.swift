@@ -39,6 +39,7 @@ var targets: [Target] = [
   .target(name: "Messages", dependencies: ["Wire"], swiftSettings: agent),
   .target(name: "Provisioning", dependencies: ["Wire", "Messages"], swiftSettings: agent),
   .target(name: "Platform", dependencies: ["CLinux"], cSettings: linux, swiftSettings: agent),
+  .target(name: "BroadcastRing", dependencies: ["CLinux", "Platform"], cSettings: linux, swiftSettings: agent),
   .target(
     name: "Capture",
     dependencies: [
@@ -57,10 +58,12 @@ var targets: [Target] = [
     name: "Connecting", dependencies: ["CLinux", "Platform", "Wire"], cSettings: linux, swiftSettings: agent),
   .target(
     name: "Subscribers",
-    dependencies: ["CLinux", "Connecting", "Messages", "Platform", "Provisioning", "Resolving", "Wire"],
+    dependencies: [
+      "BroadcastRing", "CLinux", "Connecting", "Messages", "Platform", "Provisioning", "Resolving", "Wire",
+    ],
     cSettings: linux, swiftSettings: agent),
   .target(
-    name: "Sessions", dependencies: ["CLinux", "Platform", "Wire", "Messages"], cSettings: linux,
+    name: "Sessions", dependencies: ["BroadcastRing", "CLinux", "Platform", "Wire", "Messages"], cSettings: linux,
     swiftSettings: agent),
   .target(name: "CMIF"),
   .target(
@@ -127,6 +130,9 @@ if !embedded {
     .testTarget(
       name: "PlatformTests", dependencies: ["Platform", "CLinux"], cSettings: linux, swiftSettings: language),
     .testTarget(
+      name: "BroadcastRingTests", dependencies: ["BroadcastRing", "CLinux", "Platform"], cSettings: linux,
+      swiftSettings: language),
+    .testTarget(
       name: "CaptureTests", dependencies: ["Capture", "Platform", "Wire", "CLinux"], cSettings: linux,
       swiftSettings: language),
     .testTarget(
@@ -137,7 +143,7 @@ if !embedded {
       cSettings: linux, swiftSettings: language),
     .testTarget(
       name: "SubscribersTests",
-      dependencies: ["Subscribers", "Platform", "Provisioning", "Resolving", "Messages", "Wire"],
+      dependencies: ["BroadcastRing", "Subscribers", "Platform", "Provisioning", "Resolving", "Messages", "Wire"],
       cSettings: linux, swiftSettings: language),
     .testTarget(
       name: "SessionsTests",

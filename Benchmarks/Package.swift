@@ -1,7 +1,7 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-/// The decoders once more, compiled as the gateway file has them: Embedded Swift, optimised. `Sources` is a link to the
+/// Parts of the agent once more, compiled as the gateway file has them: Embedded Swift, optimised. `Sources` is a link to the
 /// project's.
 let agent: [SwiftSetting] = [
   .strictMemorySafety(),
@@ -21,6 +21,13 @@ let package = Package(
     .target(name: "Wire", swiftSettings: agent),
     .target(
       name: "Platform", dependencies: ["CLinux"], cSettings: [.define("_GNU_SOURCE")], swiftSettings: agent),
+    .target(name: "Messages", dependencies: ["Wire"], swiftSettings: agent),
+    .target(
+      name: "BroadcastRing", dependencies: ["CLinux", "Platform"], cSettings: [.define("_GNU_SOURCE")],
+      swiftSettings: agent),
+    .executableTarget(
+      name: "ring", dependencies: ["BroadcastRing", "CLinux", "Messages", "Platform", "Wire"], path: "ring",
+      cSettings: [.define("_GNU_SOURCE")], swiftSettings: agent),
     .target(name: "CAllocations", path: "allocations"),
     .executableTarget(
       name: "decoders", dependencies: ["CAllocations", "CLinux", "Platform", "Wire"], path: "decoders",

@@ -216,6 +216,8 @@ extension Agent {
       }
       hearControl()
       if isKernelReady || hasMore || kernelIsDue { hasMore = try serveKernel() } else { hasMore = false }
+      // Before the errors, of which there may be many.
+      subscribers.wakeReaders()
       if packets.hearErrors(limit: Agent.errorBite, hear) { hasMore = true }
       hearEndedAttempts()
       for index in 0..<count {

@@ -101,6 +101,7 @@ package struct Configuration: Sendable {
       }
     case "subscribers": subscribers.limit = try number(value, 1...65_536)
     case "subscriber-queue": subscribers.queueLimit = try number(value, 4_096...16_777_216)
+    case "ring-size": subscribers.ringSize = try number(value, 0...67_108_864)
     case "subscribers-per-user": subscribers.limitPerUser = try number(value, 1...65_536)
     case "triggers-per-user": limits.triggersPerUser = try number(value, 0...1_048_576)
     case "trigger-read":

@@ -72,10 +72,11 @@ private func flags(_ options: UnsafePointer<trigger_options>?) throws(Errno) -> 
   guard let options = unsafe options else { return 0 }
   try unsafe checkSize(of: options, options.pointee.size)
   let flags = unsafe options.pointee.flags
-  guard flags & ~waitsForAgent == 0, unsafe options.pointee.reserved == 0 else { throw .invalidArgument }
+  guard flags & ~(waitsForAgent | spins) == 0, unsafe options.pointee.reserved == 0 else { throw .invalidArgument }
   return flags
 }
 
+private var spins: UInt32 { UInt32(bitPattern: TRIGGER_OPEN_SPIN) }
 private var waitsForAgent: UInt32 { UInt32(bitPattern: TRIGGER_OPEN_WAIT) }
 
 private func open(_ options: UnsafePointer<trigger_options>?) throws(Errno) -> OpaquePointer {
@@ -84,7 +85,7 @@ private func open(_ options: UnsafePointer<trigger_options>?) throws(Errno) -> O
   let handle = UnsafeMutablePointer<Handle>.allocate(capacity: 1)
   do throws(SystemFailure) {
     let session = try uncancelled { () throws(SystemFailure) in
-      try TriggerSession(path: path, waitsForAgent: flags & waitsForAgent != 0)
+      try TriggerSession(path: path, waitsForAgent: flags & waitsForAgent != 0, spins: flags & spins != 0)
     }
     unsafe handle.initialize(to: Handle(session))
   } catch {

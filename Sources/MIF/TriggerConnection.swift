@@ -16,13 +16,15 @@ public final class TriggerConnection {
   private var hasOrigin = false
   private var hasBeenInStep = false
 
-  /// Connects to `trigger.sock` in the agent's runtime directory. With `waitsForAgent` nobody needs to be there yet.
+  /// Connects to `trigger.sock` in the agent's runtime directory. With `waitsForAgent` nobody needs to be there yet. With
+  /// `spins`, `next` looks for news in the memory that the agent shares instead of sleeping, which takes a processor's
+  /// whole time and saves the microseconds that it takes to be woken; `fileDescriptor` does not tell of these news then.
   public init(
-    runtimeDirectory: String = defaultRuntimeDirectory, waitsForAgent: Bool = false
+    runtimeDirectory: String = defaultRuntimeDirectory, waitsForAgent: Bool = false, spins: Bool = false
   ) throws(ClientError) {
     let path = runtimeDirectory + "/trigger.sock"
     self.path = path
-    session = try TriggerSession.open(path, waitsForAgent: waitsForAgent)
+    session = try TriggerSession.open(path, waitsForAgent: waitsForAgent, spins: spins)
   }
 
   /// For poll(2): readable when `next` may have something. Call `next(timeout: .zero)` until it gives nil. It stays the
@@ -107,9 +109,9 @@ public final class TriggerConnection {
 }
 
 extension TriggerSession {
-  static func open(_ path: String, waitsForAgent: Bool) throws(ClientError) -> TriggerSession {
+  static func open(_ path: String, waitsForAgent: Bool, spins: Bool = false) throws(ClientError) -> TriggerSession {
     do throws(SystemFailure) {
-      return try TriggerSession(path: Array(path.utf8), waitsForAgent: waitsForAgent)
+      return try TriggerSession(path: Array(path.utf8), waitsForAgent: waitsForAgent, spins: spins)
     } catch {
       throw ClientError(error, path: path)
     }

@@ -87,14 +87,16 @@ extension MessageWriter {
     for index in filter.types.indices { put(filter.types[index].rawValue, at: offset + 48 + 2 * index) }
   }
 
-  /// REGISTER, and its answer, which repeats the request's payload and carries what was granted.
+  /// REGISTER, and its answer, which repeats the request's payload and carries what was granted; with RING also where the
+  /// subscriber begins to read.
   @discardableResult
   package mutating func register(
-    _ extensions: TriggerExtensions, filter: TriggerFilter?, sequence: UInt32, pid: UInt32
+    _ extensions: TriggerExtensions, filter: TriggerFilter?, ring: RingPlace? = nil, sequence: UInt32, pid: UInt32
   ) throws(MessageOverflow) -> Int {
     try begin(
       type: TriggerMessageType.register.rawValue, flags: extensions.rawValue, sequence: sequence, pid: pid)
     if let filter { try self.filter(filter) }
+    if let ring { try self.ring(ring) }
     return finish()
   }
 }

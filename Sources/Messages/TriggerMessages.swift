@@ -19,13 +19,13 @@ package struct TriggerExtensions: OptionSet, Hashable, Sendable {
   package static let replay = TriggerExtensions(rawValue: 0x02)
   /// NOTIFY and the answer to GET carry ORIGIN.
   package static let origin = TriggerExtensions(rawValue: 0x04)
-  /// Shared-memory ring.
+  /// News on a shared-memory ring.
   package static let ring = TriggerExtensions(rawValue: 0x08)
   /// Only what a FILTER payload selects.
   package static let filter = TriggerExtensions(rawValue: 0x10)
 
-  /// What this version grants.
-  package static let served: TriggerExtensions = [.cause, .replay, .origin, .filter]
+  /// What this version can grant.
+  package static let served: TriggerExtensions = [.cause, .replay, .origin, .ring, .filter]
 }
 
 /// A request of the TDB, checked as docs/protocol.md has it: what the state has to decide is left.
@@ -95,6 +95,8 @@ package struct TriggerMessage: Equatable, Sendable {
   package var origin: Origin?
   /// In the answer to REGISTER.
   package var filter: TriggerFilter?
+  /// With the extension RING in the answer to REGISTER and in the NOTIFY that ends a replay.
+  package var ring: RingPlace?
 
   /// Decodes a whole datagram; payloads that are not known are skipped.
   package init(_ bytes: RawSpan) throws(MessageRefusal) {
@@ -116,6 +118,9 @@ package struct TriggerMessage: Equatable, Sendable {
       case TriggerPayloadType.filter:
         guard filter == nil else { throw .payloadRepeated }
         filter = try TriggerFilter(payload)
+      case TriggerPayloadType.ring:
+        guard ring == nil else { throw .payloadRepeated }
+        ring = try RingPlace(payload)
       default: continue
       }
     }
@@ -125,7 +130,7 @@ package struct TriggerMessage: Equatable, Sendable {
   package var cause: TriggerMessageType? {
     type == .notify ? TriggerMessageType(rawValue: header.flags) : nil
   }
-  /// Whether this is the NOTIFY without payloads that ends a replay.
+  /// Whether this is the NOTIFY without a trigger that ends a replay.
   package var isReplayEnd: Bool { type == .notify && trigger == nil }
 }
 
@@ -184,10 +189,12 @@ extension MessageWriter {
     return finish(at: length)
   }
 
-  /// The NOTIFY without payloads that ends a replay.
+  /// The NOTIFY without a trigger that ends a replay; `ring` is where the ring goes on.
   @discardableResult
-  package mutating func replayEnd(sequence: UInt32) throws(MessageOverflow) -> Int {
-    try header(type: TriggerMessageType.notify.rawValue, sequence: sequence, pid: 0)
+  package mutating func replayEnd(sequence: UInt32, ring: RingPlace? = nil) throws(MessageOverflow) -> Int {
+    try begin(type: TriggerMessageType.notify.rawValue, sequence: sequence, pid: 0)
+    if let ring { try self.ring(ring) }
+    return finish()
   }
 }
 

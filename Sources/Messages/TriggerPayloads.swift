@@ -6,6 +6,25 @@ package enum TriggerPayloadType {
   package static let trigger: UInt16 = 2
   package static let origin: UInt16 = 0x8001
   package static let filter: UInt16 = 0x8002
+  package static let ring: UInt16 = 0x8003
+}
+
+/// RING (payload type 0x8003), 16 bytes: where a subscriber goes on reading on the ring.
+package struct RingPlace: Hashable, Sendable {
+  /// Where the subscriber's words stand in its own page, bytes.
+  package var offset: UInt32
+  /// Of the first record that is for it.
+  package var position: UInt64
+
+  package init(offset: UInt32, position: UInt64) {
+    self.offset = offset
+    self.position = position
+  }
+
+  package init(_ payload: Payload) throws(MessageRefusal) {
+    guard payload.bytes.byteCount == 16 else { throw .payloadMalformed }
+    self.init(offset: payload.bytes.u32(4), position: payload.bytes.u64(8))
+  }
 }
 
 /// TRIGGER (`struct tdb_trigger`, section 6): 16 bytes. Reserved fields are written as 0 and not read.
@@ -178,6 +197,12 @@ extension MessageWriter {
     let offset = try payload(TriggerPayloadType.address, size: 8 + sockaddr.size)
     put(address.prefixLength, at: offset + 4)
     put(sockaddr, at: offset + 8)
+  }
+
+  mutating func ring(_ place: RingPlace) throws(MessageOverflow) {
+    let offset = try payload(TriggerPayloadType.ring, size: 16)
+    put(place.offset, at: offset + 4)
+    put(place.position, at: offset + 8)
   }
 
   package mutating func origin(_ origin: Origin) throws(MessageOverflow) {

@@ -179,6 +179,18 @@ package struct Connection: ~Copyable {
     }
   }
 
+  /// sendmsg(2) with copies of three descriptors beside the message: all or nothing.
+  package func send(_ message: RawSpan, passing numbers: [3 of Int32]) -> Sent {
+    Connection.sent {
+      unsafe message.withUnsafeBytes { bytes in
+        unsafe numbers.span.withUnsafeBufferPointer {
+          unsafe clinux_send_descriptors(
+            descriptor.number, bytes.baseAddress, bytes.count, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT))
+        }
+      }
+    }
+  }
+
   private static func sent(_ call: () -> Int) -> Sent {
     do throws(Errno) {
       _ = try valueOrErrno(call)
@@ -217,6 +229,26 @@ package struct Connection: ~Copyable {
     }
     if number >= 0 { passed = Descriptor(taking: number) }
     if case .message(let length) = received, length > buffer.byteCount { passed = nil }
+    return received
+  }
+
+  /// recvmsg(2): the same with up to three descriptors, in their order. What `passed` held before it lets go of.
+  package func receive(into buffer: inout MutableRawSpan, descriptors passed: inout [PassedDescriptor]) -> Received {
+    passed.removeAll()
+    var numbers: [3 of Int32] = [-1, -1, -1]
+    var span = numbers.mutableSpan
+    let received = received {
+      unsafe buffer.withUnsafeMutableBytes { bytes in
+        unsafe span.withUnsafeMutableBufferPointer {
+          unsafe clinux_receive_descriptors(
+            descriptor.number, bytes.baseAddress, bytes.count, $0.baseAddress, $0.count,
+            Int32(MSG_DONTWAIT | MSG_TRUNC))
+        }
+      }
+    }
+    for index in 0..<3 where numbers[index] >= 0 {
+      passed.append(PassedDescriptor(Descriptor(taking: numbers[index])))
+    }
     return received
   }
 

@@ -1,3 +1,4 @@
+import BroadcastRing
 import CLinux
 package import Messages
 package import Platform
@@ -58,11 +59,14 @@ package struct TriggerSession: ~Copyable {
   private enum Token {
     static let connection: UInt64 = 1
     static let timer: UInt64 = 2
+    static let bell: UInt64 = 3
   }
   /// Messages kept while an answer is waited for; past it news are dropped, which is a gap like any other.
   private static var pendingLimit: Int { 4096 }
   /// Messages that lead to nothing, looked at in one call of `next`.
   private static var bite: Int { 1024 }
+  /// Records read from the ring before the socket has a turn.
+  private static var ringBite: Int { 64 }
   private static var firstRetry: UInt64 { 10_000_000 }
   private static var lastRetry: UInt64 { 1_000_000_000 }
 
@@ -71,6 +75,15 @@ package struct TriggerSession: ~Copyable {
   /// Runs while the agent is gone, and is due as long as something waits here that the socket does not show.
   private var timer: Timer
   private var link: Link?
+  /// Where news are read, once the agent has granted that and the replay is through.
+  private var ring: TriggerRing?
+  /// What came by SCM_RIGHTS and waits for its message's turn.
+  private var passed: [PassedDescriptor] = []
+  private var wantsRing = true
+  private let spins: Bool
+  private var ringTurns = 0
+  /// News were lost, and the socket took no REGISTER yet.
+  private var mustAsk = false
   private var interest: TriggerInterest?
   private var mirror = TriggerMirror()
   /// Under which seq REGISTER was sent last, until its answer comes.
@@ -87,8 +100,10 @@ package struct TriggerSession: ~Copyable {
   private var received = [UInt8](repeating: 0, count: FrameHeader.maximumMessageLength)
   private var outgoing = [UInt8](repeating: 0, count: 1024)
 
-  /// Connects to `path`, the agent's `trigger.sock`. With `waitsForAgent` nobody needs to be there yet.
-  package init(path: [UInt8], waitsForAgent: Bool = false) throws(SystemFailure) {
+  /// Connects to `path`, the agent's `trigger.sock`. With `waitsForAgent` nobody needs to be there yet. One that `spins`
+  /// looks for news on the agent's ring all the time in which it waits: a processor's whole time for the few
+  /// microseconds that it takes to be woken. `descriptor` does not tell of those news then.
+  package init(path: [UInt8], waitsForAgent: Bool = false, spins: Bool = false) throws(SystemFailure) {
     var link: Link?
     do throws(SystemFailure) {
       link = Link(try Connection(to: path))
@@ -102,6 +117,7 @@ package struct TriggerSession: ~Copyable {
       if let link { try poller.add(link.connection.descriptor.number, token: Token.connection, .read) }
     }
     self.path = path
+    self.spins = spins
     self.poller = poller
     self.timer = timer
     self.link = link
@@ -204,6 +220,7 @@ package struct TriggerSession: ~Copyable {
 
   /// What has come, one after another; nil where there is nothing now. Never waits.
   package mutating func next() throws(TriggerFailure) -> TriggerHappening? {
+    ring?.rise()
     for _ in 0..<TriggerSession.bite {
       if let happening = prepared.popFirst() { return settled(happening) }
       if let bytes = pending.popFirst() {
@@ -214,22 +231,73 @@ package struct TriggerSession: ~Copyable {
         guard try reconnect() else { return settled(nil) }
         continue
       }
+      if mustAsk { askAgain() }
+      if ringTurns < TriggerSession.ringBite, let record = hearRing() {
+        ringTurns += 1
+        if let happening = interpret(record) { return settled(happening) }
+        continue
+      }
+      ringTurns = 0
       do throws(TriggerFailure) {
-        guard let bytes = try receive() else { return settled(nil) }
+        guard let bytes = try receive() else {
+          if rests() { return settled(nil) }
+          continue
+        }
         if let happening = interpret(bytes) { return settled(happening) }
       } catch {
         guard case .disconnected = error else { throw error }
       }
     }
+    if !rests() { _ = try? timer.arm(at: 1) }
     return nil
+  }
+
+  /// The next record of the ring. Where it was overwritten unread, everything is asked for again.
+  private mutating func hearRing() -> TriggerRing.Record? {
+    guard let ring, ring.isHeard else { return nil }
+    switch ring.next() {
+    case .record(let record): return record
+    case .nothing: return nil
+    case .lapped:
+      ring.isHeard = false
+      mustAsk = true
+      askAgain()
+      return nil
+    }
+  }
+
+  private mutating func askAgain() {
+    // A socket that takes nothing has answers for us: when they are read it is tried again.
+    do throws(TriggerFailure) { try sendRegister() } catch { return }
+    mustAsk = false
+  }
+
+  /// Has the ring ring for what comes; false where it has something already.
+  private func rests() -> Bool {
+    guard let ring, ring.isHeard, !spins else { return true }
+    return ring.lieDown()
   }
 
   /// Waits until `next` may have something: false if nothing came in `milliseconds`; -1 waits for ever.
   package mutating func wait(milliseconds: Int32) throws(TriggerFailure) -> Bool {
     do throws(Errno) {
+      if spins, let ring, ring.isHeard { return try spin(ring, milliseconds) }
       return try poller.wait(milliseconds: milliseconds) > 0
     } catch {
       throw .system(error)
+    }
+  }
+
+  private mutating func spin(_ ring: TriggerRing, _ milliseconds: Int32) throws(Errno) -> Bool {
+    let begin = Clock.bootTime()
+    while true {
+      // The ring is looked at without a system call; the others now and then.
+      for _ in 0..<4096 {
+        if ring.hasMore { return true }
+        clinux_relax()
+      }
+      if try poller.wait(milliseconds: 0) > 0 { return true }
+      if milliseconds >= 0, Clock.bootTime() - begin >= UInt64(milliseconds) * 1_000_000 { return false }
     }
   }
 
@@ -260,11 +328,52 @@ package struct TriggerSession: ~Copyable {
       // Of another version: what was not granted would be told all wrong.
       let granted = TriggerExtensions(rawValue: message.header.flags)
       if let interest, !granted.isSuperset(of: interest.extensions) { return .refused(.operationNotSupported) }
+      ring?.isHeard = false
+      if let place = message.ring, !join(place) {
+        // What the agent has handed over is of no use to us, or did not arrive: the socket is as good.
+        wantsRing = false
+        mustAsk = true
+        return nil
+      }
       mirror.beginReplay(ofAnotherAgent: isReconnecting)
       isReconnecting = false
       return nil
     case .add, .get, .delete, .modify:
       return message.header.pid == ownProcess ? .answer(message) : nil
+    }
+  }
+
+  /// Maps what came with the first answer that grants RING.
+  private mutating func join(_ place: RingPlace) -> Bool {
+    if ring != nil { return true }
+    let passed = passed
+    self.passed = []
+    do throws(Errno) {
+      let ring = try TriggerRing(passed, place)
+      try poller.add(ring.bell, token: Token.bell, .read)
+      self.ring = ring
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  /// A record of the ring: NOTIFY with CAUSE and ORIGIN. It can't be lost, so its number says nothing.
+  private mutating func interpret(_ record: TriggerRing.Record) -> TriggerHappening? {
+    do throws(MessageRefusal) {
+      let message = try TriggerMessage(record.bytes.raw)
+      guard message.type == .notify, let trigger = TriggerRecord(message) else { return nil }
+      return apply(trigger, message.cause).map { .news($0) }
+    } catch {
+      return nil
+    }
+  }
+
+  private mutating func apply(_ record: TriggerRecord, _ cause: TriggerMessageType?) -> TriggerNews? {
+    switch cause {
+    case .modify: mirror.change(record)
+    case .delete: mirror.delete(record)
+    default: mirror.meet(record)
     }
   }
 
@@ -280,21 +389,20 @@ package struct TriggerSession: ~Copyable {
       guard registering == nil, mirror.isReplaying else { return nil }
       for news in mirror.endReplay() { prepared.append(.news(news)) }
       prepared.append(.news(.inStep))
+      if let place = message.ring { ring?.hear(from: place.position) }
       return nil
     }
-    switch message.cause {
-    case .modify: return mirror.change(record)
-    case .delete: return mirror.delete(record)
-    default: return mirror.meet(record)
-    }
+    return apply(record, message.cause)
   }
 
   // MARK: The connection
 
   private mutating func sendRegister() throws(TriggerFailure) {
     guard let interest else { return }
+    // Beside a filter the agent does not grant it: what does not pass is to cost this process nothing.
+    let extensions = wantsRing && interest.filter == nil ? interest.extensions.union(.ring) : interest.extensions
     registering = try send { writer, sequence, pid throws(MessageOverflow) in
-      try writer.register(interest.extensions, filter: interest.filter, sequence: sequence, pid: pid)
+      try writer.register(extensions, filter: interest.filter, sequence: sequence, pid: pid)
     }
   }
 
@@ -338,7 +446,8 @@ package struct TriggerSession: ~Copyable {
     var buffer = unsafe span.mutableBytes
     // After ECONNRESET, which is said once, comes what was sent before it: a last word, and the end.
     for _ in 0..<3 {
-      switch link.connection.receive(into: &buffer) {
+      var passed: [PassedDescriptor] = []
+      switch link.connection.receive(into: &buffer, descriptors: &passed) {
       case .nothing: return nil
       case .message(let length):
         if length > buffer.byteCount { break }
@@ -349,6 +458,7 @@ package struct TriggerSession: ~Copyable {
           farewell = header.error
           continue
         }
+        if !passed.isEmpty { self.passed = passed }
         // Whoever is heard is there, and had room for us.
         retryDelay = TriggerSession.firstRetry
         return bytes
@@ -364,6 +474,10 @@ package struct TriggerSession: ~Copyable {
 
   private mutating func disconnect(_ reason: ErrorNumber) {
     link = nil
+    ring = nil
+    passed = []
+    mustAsk = false
+    wantsRing = true
     registering = nil
     farewell = reason
     isReconnecting = true

@@ -1,3 +1,4 @@
+import BroadcastRing
 import Messages
 import Platform
 import Provisioning
@@ -32,6 +33,8 @@ final class Subscriber {
   /// Where the replay stands; at the table's end once it is through.
   var replay = TriggerTable.Cursor.end
   var isReplaying = false
+  /// Its place at the ring, from the first REGISTER that was granted RING until its socket closes.
+  var seat: RingSeat?
 
   // MIF: what it wants announced.
   var wantsInterfaces = false

@@ -5,6 +5,8 @@ enum SubscriberCounter: Int, CaseIterable {
   case answers, news, newsDropped, overruns, held
   /// Results of translations and connections that a subscriber who does not read could not be given.
   case resultsDropped, socketsNotPassed
+  /// Records on the ring, readers of it that were woken, and subscribers that were not let onto it.
+  case ringRecords, ringWakes, ringRefused
 
   var name: StaticString {
     switch self {
@@ -22,6 +24,9 @@ enum SubscriberCounter: Int, CaseIterable {
     case .held: "subscribers.held-back"
     case .resultsDropped: "mif.results-dropped"
     case .socketsNotPassed: "mif.sockets-not-passed"
+    case .ringRecords: "ring.records"
+    case .ringWakes: "ring.wakes"
+    case .ringRefused: "ring.refused"
     }
   }
 }

@@ -1,3 +1,4 @@
+import BroadcastRing
 import CLinux
 package import Connecting
 import Messages
@@ -19,6 +20,8 @@ package struct Subscribers: ~Copyable {
     package var queueLimit = 64 * 1024
     /// SO_SNDBUF of each connection.
     package var sendBuffer = 64 * 1024
+    /// Bytes of the ring's slots, which are there as long as somebody listens to it; 0 for no ring.
+    package var ringSize = 128 * 1024
     /// Who may read the Trigger Database, beside root and of those who can open its socket.
     package var triggerReaders = [AccessRule(.anybody)]
     /// Who may write to it, beside root.
@@ -72,8 +75,15 @@ package struct Subscribers: ~Copyable {
   /// Connections of each user; no entry for none.
   private var connectionsOfUsers: [UInt32: Int] = [:]
   private var refusedProcesses = RefusedProcesses()
-  /// Registered with the Trigger Database, in the order of registration.
+  /// Registered with the Trigger Database and told on their sockets, in the order of registration.
   var registered: [Subscriber] = []
+  /// There as long as somebody has a seat at it.
+  var ring: RingWriter?
+  var ringSeatCount = 0
+  /// Who is told on the ring.
+  var ringSeats = RingSeats()
+  /// Where the ring stood when its readers were woken last.
+  var wokenBefore: UInt64 = 1
   /// On the MIF API's socket.
   private(set) var mif: [Subscriber] = []
   private var counts = [UInt64](repeating: 0, count: SubscriberCounter.allCases.count)
@@ -211,6 +221,7 @@ package struct Subscribers: ~Copyable {
   /// Brings the poller in step with what the connections wait for, and closes those that are done. Costs nothing for
   /// those that nothing was read from and whose sockets took what they were sent.
   package mutating func settle(_ poller: borrowing Poller) {
+    wakeReaders()
     if touched.isEmpty { return }
     for subscriber in touched where subscriber.isOverrun { overrun(subscriber) }
     var areSomeClosed = false
@@ -220,6 +231,7 @@ package struct Subscribers: ~Copyable {
       if subscriber.isClosed, subscribers.removeValue(forKey: subscriber.token) != nil {
         count(.closed)
         forgetTransactions(of: subscriber)
+        leaveRing(subscriber)
         if subscriber.service == .mif { connectivity.end(subscriber.token, at: Clock.bootTime()) }
         let left = (connectionsOfUsers[subscriber.peer.uid] ?? 1) - 1
         connectionsOfUsers[subscriber.peer.uid] = left > 0 ? left : nil

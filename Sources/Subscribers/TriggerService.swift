@@ -95,15 +95,13 @@ extension Subscribers {
     _ subscriber: Subscriber, _ request: FrameHeader, _ extensions: TriggerExtensions, _ filter: TriggerFilter?,
     _ state: NetworkState
   ) {
-    if subscriber.registration == nil { registered.append(subscriber) }
-    subscriber.registration = extensions
-    subscriber.filter = filter
     // Nobody waits for the socket of one that reads nothing any more.
     subscriber.isReplaying = extensions.contains(.replay) && subscriber.hears
     subscriber.replay = subscriber.isReplaying ? TriggerTable.Cursor() : .end
-    answer(request, to: subscriber) { writer throws(MessageOverflow) in
-      try writer.register(extensions, filter: filter, sequence: request.sequence, pid: request.pid)
-    }
+    subscriber.filter = filter
+    let granted = answerRegister(subscriber, request, extensions, filter)
+    subscriber.registration = granted
+    place(subscriber, onRing: granted.contains(.ring) && !subscriber.isReplaying)
     replay(subscriber, state)
   }
 
@@ -125,8 +123,11 @@ extension Subscribers {
       guard let trigger = met else {
         subscriber.isReplaying = false
         let sequence = subscriber.nextSequence()
+        let isOnRing = subscriber.registration?.contains(.ring) ?? false
+        let ring = isOnRing ? ringPlace(subscriber) : nil
+        place(subscriber, onRing: isOnRing)
         write(to: subscriber, isNews: false) { writer throws(MessageOverflow) in
-          try writer.replayEnd(sequence: sequence)
+          try writer.replayEnd(sequence: sequence, ring: ring)
         }
         return
       }
@@ -148,6 +149,7 @@ extension Subscribers {
   /// What a subscriber asked for and may read is a view of the database: a trigger that a MODIFY brings into it is told
   /// as added, one that it takes out as deleted.
   mutating func tell(_ change: TriggerChange, _ trigger: Trigger, pid: UInt32) {
+    broadcast(change.cause, trigger, pid: pid)
     if registered.isEmpty { return }
     var losing: [Subscriber] = []
     notify(trigger, pid: pid) { subscriber in
@@ -192,7 +194,7 @@ extension Subscribers {
 }
 
 extension Trigger {
-  fileprivate var payload: TriggerPayload { TriggerPayload(type: type, identifier: id) }
+  var payload: TriggerPayload { TriggerPayload(type: type, identifier: id) }
 }
 
 extension TriggerChange {

@@ -35,6 +35,8 @@ import Testing
     Taken("icmp-check = address\nicmp-check = flow") { $0.checksFlows },
     Taken("unreachable =") { $0.unreachableKinds.isEmpty },
     Taken("subscribers = 65536") { $0.subscribers.limit == 65_536 },
+    Taken("ring-size = 0") { $0.subscribers.ringSize == 0 },
+    Taken("ring-size = 67108864") { $0.subscribers.ringSize == 67_108_864 },
     Taken("subscriber-queue = 4096") { $0.subscribers.queueLimit == 4096 },
     Taken("subscriber-queue = 16777216") { $0.subscribers.queueLimit == 16_777_216 },
     Taken("trigger-write = user 1000\ntrigger-write = group 50: 7") {
@@ -130,6 +132,7 @@ import Testing
     ),
     ("subscribers = 0", 1, "'subscribers' wants a whole number from 1 to 65536, not '0'"),
     ("subscribers = 65537", 1, "'subscribers' wants a whole number from 1 to 65536, not '65537'"),
+    ("ring-size = 67108865", 1, "'ring-size' wants a whole number from 0 to 67108864, not '67108865'"),
     ("subscriber-queue = 4095", 1, "'subscriber-queue' wants a whole number from 4096 to 16777216, not '4095'"),
     ("subscriber-queue = 16777217", 1, "'subscriber-queue' wants a whole number from 4096 to 16777216, not '16777217'"),
     ("pvd-info-program = mif-pvdinfo", 1, "'pvd-info-program' wants an absolute path, not 'mif-pvdinfo'"),

@@ -58,6 +58,12 @@ AT(tdb_filter, reserved1, 10);
 AT(tdb_filter, reserved2, 12);
 AT(tdb_filter, sockaddr, 16);
 
+SIZE(tdb_ring, 16);
+AT(tdb_ring, len, 0);
+AT(tdb_ring, pltype, 2);
+AT(tdb_ring, offset, 4);
+AT(tdb_ring, position, 8);
+
 #ifdef PF_TRIGGER
 SAME(family, number, PF_TRIGGER == 200 && AF_TRIGGER == 200);
 #endif

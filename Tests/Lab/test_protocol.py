@@ -49,6 +49,7 @@ from labkit.trigger_client import (
     TriggerClient,
     Verb,
     address,
+    filter,
     trigger,
 )  # fmt: skip
 
@@ -174,10 +175,10 @@ def test_replay_while_it_changes(quiet: Agent) -> None:
 
 
 def test_extensions_granted(quiet: Agent) -> None:
-    """RING isn't granted in this version, unknown bits never."""
+    """Unknown bits never; RING, which is for all news, not beside a FILTER."""
     with client(quiet) as one:
-        answer = one.request(Verb.REGISTER, flags=CAUSE | RING | 0xE0)
-        assert answer.errno == 0 and answer.flags == CAUSE
+        answer = one.request(Verb.REGISTER, filter(OWN), flags=CAUSE | RING | WITH_FILTER | 0xE0)
+        assert answer.errno == 0 and answer.flags == CAUSE | WITH_FILTER
 
 
 def test_unknown_payloads_are_skipped(quiet: Agent) -> None:

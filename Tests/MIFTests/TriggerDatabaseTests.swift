@@ -329,11 +329,13 @@ import Testing
     await #expect(throws: ClientError.refused(request: "GET", .notPermitted)) { try await database.get(1) }
   }
 
-  @Test("a consumer that does not iterate holds nothing, and catches up by differences")
-  func backPressure() async throws {
+  // Without a ring, and with a small one.
+  @Test("a consumer that does not iterate holds nothing, and catches up by differences", arguments: [0, 4096])
+  func backPressure(ringSize: Int) async throws {
     var settings = Subscribers.Settings()
     settings.queueLimit = 4096
     settings.sendBuffer = 4096
+    settings.ringSize = ringSize
     let agent = try LiveAgent(settings: settings)
     defer { agent.remove() }
     let database = try TriggerDatabase(runtimeDirectory: agent.directory)
@@ -355,7 +357,7 @@ import Testing
     }
     try await database.delete(lasting.identifier)
     let last = try await database.add(.connectionEstablished)
-    #expect(agent.counter("subscribers.news-dropped") > 1000)
+    #expect(agent.counter(ringSize == 0 ? "subscribers.news-dropped" : "ring.records") > 1000)
 
     var known: Set<UInt32> = [lasting.identifier]
     var count = 0

@@ -17,6 +17,24 @@ import Wire
     return result
   }
 
+  @Test("RING in the answer to REGISTER and in the mark, as docs/protocol.md has it")
+  func ring() throws {
+    let place = RingPlace(offset: 192, position: 0x1_0000_0002)
+    let payload: [UInt8] = [2, 0, 3, 0x80, 192, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0]
+    let answer = try written { writer throws(MessageOverflow) in
+      try writer.register([.ring, .replay], filter: nil, ring: place, sequence: 7, pid: 1000)
+    }
+    #expect(answer == [1, 4, 0, 0x0A, 4, 0, 0, 0, 7, 0, 0, 0, 0xE8, 3, 0, 0] + payload)
+    let mark = try written { writer throws(MessageOverflow) in try writer.replayEnd(sequence: 4, ring: place) }
+    #expect(mark == [1, 5, 0, 0, 4, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0] + payload)
+    for bytes in [answer, mark] { #expect(try TriggerMessage(unsafe bytes.span.bytes).ring == place) }
+    #expect(try TriggerMessage(unsafe mark.span.bytes).isReplayEnd)
+    let short = Array(mark[..<16]) + [1, 0, 3, 0x80, 0, 0, 0, 0] + [1, 0, 3, 0x80, 0, 0, 0, 0]
+    #expect(throws: MessageRefusal.payloadMalformed) { try TriggerMessage(unsafe short.span.bytes) }
+    let twice = [1, 5, 0, 0, 6] + mark[5...] + payload
+    #expect(throws: MessageRefusal.payloadRepeated) { try TriggerMessage(unsafe twice.span.bytes) }
+  }
+
   @Test(
     "one encoding of a NOTIFY serves every subscriber",
     arguments: [

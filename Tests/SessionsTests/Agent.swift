@@ -65,6 +65,12 @@ final class Agent {
     }
   }
 
+  func counter(_ name: String) -> UInt64 {
+    var found: UInt64?
+    running?.subscribers.forEachCounter { if $0.description == name { found = $1 } }
+    return found ?? .max
+  }
+
   private var moment: Moment { Moment(Instant(nanoseconds: 1), timestamp: Clock.realTime()) }
 
   /// The network changes, and everybody is told.

@@ -17,7 +17,7 @@ import Wire
   }
 
   /// Reads what has come, as words.
-  private func told(_ session: inout TriggerSession) throws -> [String] {
+  func told(_ session: inout TriggerSession) throws -> [String] {
     var words: [String] = []
     for _ in 0..<100 {
       try agent.run()
@@ -144,10 +144,12 @@ import Wire
     #expect(try told(&session) == ["added 1 up0", "in step"])
   }
 
-  @Test func `news that were lost come as differences`() throws {
+  // Without a ring, and with a small one.
+  @Test(arguments: [0, 4096]) func `news that were lost come as differences`(_ ringSize: Int) throws {
     var settings = Subscribers.Settings()
     settings.sendBuffer = 4096
     settings.queueLimit = 4096
+    settings.ringSize = ringSize
     let agent = try Agent(settings)
     try agent.start()
     for index in 1...20 as ClosedRange<UInt32> { try agent.link(index, "if\(index)") }
@@ -247,7 +249,7 @@ import Wire
     #expect(try !waitReadable(session.descriptor, milliseconds: 20))
   }
 
-  private func waitReadable(_ descriptor: Int32, milliseconds: Int32 = 2000) throws -> Bool {
+  func waitReadable(_ descriptor: Int32, milliseconds: Int32 = 2000) throws -> Bool {
     var question = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
     return unsafe poll(&question, 1, milliseconds) > 0
   }

@@ -63,6 +63,7 @@ enum TDB {
   static let cause: UInt8 = 1
   static let replay: UInt8 = 2
   static let origin: UInt8 = 4
+  static let ring: UInt8 = 8
   static let filtered: UInt8 = 0x10
 }
 

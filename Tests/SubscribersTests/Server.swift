@@ -123,6 +123,18 @@ final class Client {
     }
   }
 
+  /// The next message, which has to be there, and what came beside it.
+  func receiveWithDescriptors() throws -> (TriggerMessage, [PassedDescriptor]) {
+    var passed: [PassedDescriptor] = []
+    var span = buffer.mutableSpan
+    var bytes = unsafe span.mutableBytes
+    guard case .message(let length) = connection.receive(into: &bytes, descriptors: &passed) else {
+      throw Errno.wouldBlock
+    }
+    let message = Array(buffer.prefix(length))
+    return (try TriggerMessage(unsafe message.span.bytes), passed)
+  }
+
   func receiveAll() -> [[UInt8]] {
     var messages: [[UInt8]] = []
     while let message = receive() { messages.append(message) }

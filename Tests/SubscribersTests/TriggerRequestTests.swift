@@ -18,7 +18,7 @@ import Wire
 
   @Test func `one answer for each request, in the order of the requests`() throws {
     let messages = try client.ask(
-      server, TDB.add(1), TDB.get(1, 2), TDB.get(99, 3), TDB.register(0xEF, 4), message(1, version: 9, sequence: 5),
+      server, TDB.add(1), TDB.get(1, 2), TDB.get(99, 3), TDB.register(0xE7, 4), message(1, version: 9, sequence: 5),
       TDB.modify(1, type: 9, 6), TDB.delete(1, 7), TDB.get(1, 8))
     // The replay of one trigger and its mark, two changes.
     #expect(messages.filter { $0.type == .notify }.map { $0.header.sequence } == [1, 2, 3, 4])

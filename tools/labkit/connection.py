@@ -82,7 +82,7 @@ class Connection:
             if not writable:
                 return False
         try:
-            data, passed, _, _ = socket.recv_fds(self.socket, MAXIMUM + 1, 1, socket.MSG_CMSG_CLOEXEC)
+            data, passed, _, _ = socket.recv_fds(self.socket, MAXIMUM + 1, 3, socket.MSG_CMSG_CLOEXEC)
         except ConnectionResetError:
             data, passed = b"", []
         self.passed.extend(passed)

@@ -12,6 +12,7 @@ from pathlib import Path
 from .connection import Connection
 from .frame import Message, Payload, ProtocolError, SocketAddress, interface_name, zeros
 from .processes import Timeout
+from .ring import Ring
 
 
 class Verb(IntEnum):
@@ -51,7 +52,7 @@ class Reason(IntEnum):
     UNMATCHED = 4
 
 
-ADDRESS, TRIGGER, ORIGIN, FILTER = 1, 2, 0x8001, 0x8002
+ADDRESS, TRIGGER, ORIGIN, FILTER, PLACE = 1, 2, 0x8001, 0x8002, 0x8003
 CAUSE, REPLAY, WITH_ORIGIN, RING, WITH_FILTER = 0x01, 0x02, 0x04, 0x08, 0x10
 
 
@@ -192,14 +193,19 @@ class TriggerClient(Connection):
         self.marks: list[int] = []
         """How long the log was at each end of a replay."""
         self.granted = 0
+        self.ring: Ring | None = None
+        """Where news are once a REGISTER with RING was answered, or its replay is through."""
 
     def is_news(self, message: Message) -> bool:
         return message.kind == Verb.NOTIFY and message.errno == 0
 
     def take_news(self, message: Message) -> None:
-        if not message.payloads:
-            if message.flags or message.pid:
-                raise ProtocolError(f"end of replay with flags {message.flags}, pid {message.pid}")
+        places = message.all(PLACE)
+        if len(message.payloads) == len(places):
+            if message.flags or message.pid or len(places) != bool(self.granted & RING):
+                raise ProtocolError(f"end of replay: {message}")
+            if self.ring and places:
+                _, self.ring.position = struct.unpack("=IQ", places[0])
             self.marks.append(len(self.log))
             return
         told = Trigger.parse(message)
@@ -239,10 +245,16 @@ class TriggerClient(Connection):
         before, marks = len(self.log), len(self.marks)
         self.standing.clear()
         # What is told after the answer has what is granted; nothing comes before it on a fresh socket.
-        self.granted = extensions & (CAUSE | REPLAY | WITH_ORIGIN) | (WITH_FILTER if view else 0)
+        self.granted = extensions & (CAUSE | REPLAY | WITH_ORIGIN | RING) | (WITH_FILTER if view else 0)
         payloads = (view,) if view else ()
         answer = self.request(Verb.REGISTER, *payloads, flags=extensions | self.granted)
-        repeated = [payload.wire for payload in answer.payloads] == [payload.wire for payload in payloads]
+        places = [payload for payload in answer.payloads if payload.kind == PLACE]
+        if len(places) != bool(self.granted & RING):
+            raise ProtocolError(f"answer to REGISTER: {answer}")
+        if places:
+            self._join(places[0])
+        rest = [payload.wire for payload in answer.payloads if payload.kind != PLACE]
+        repeated = rest == [payload.wire for payload in payloads]
         if answer.kind != Verb.REGISTER or answer.errno or not repeated or answer.flags != self.granted:
             raise ProtocolError(f"answer to REGISTER: {answer}")
         if not self.granted & REPLAY:
@@ -252,6 +264,42 @@ class TriggerClient(Connection):
             if not self.pump(deadline - time.monotonic()):
                 raise Timeout("no end of the replay")
         return self.log[before : self.marks[-1]]
+
+    def _join(self, place: Payload) -> None:
+        if len(self.passed) != (0 if self.ring else 3):
+            raise ProtocolError(f"{len(self.passed)} descriptors with the answer to REGISTER")
+        if self.ring:
+            offset, self.ring.position = struct.unpack("=IQ", place.body)
+            if offset != self.ring.offset:
+                raise ProtocolError("another place in the page")
+        else:
+            ring, page, bell = (self.passed.popleft() for _ in range(3))
+            self.ring = Ring(ring, page, bell, place)
+
+    def hear(self, seconds: float = 0.0) -> list[Trigger]:
+        """What is on the ring; waits for it, asleep, where there is nothing."""
+        assert self.ring
+        heard: list[Trigger] = []
+        while True:
+            message = self.ring.next()
+            if message is None:
+                if heard or not self.ring.sleep(seconds):
+                    return heard
+                continue
+            if message.kind != Verb.NOTIFY or message.errno:
+                raise ProtocolError(f"on the ring: {message}")
+            told = Trigger.parse(message)
+            if not told.origin:
+                raise ProtocolError(f"on the ring without ORIGIN: {told}")
+            self._check(told)
+            self.log.append(told)
+            heard.append(told)
+
+    def close(self) -> None:
+        super().close()
+        if self.ring:
+            self.ring.close()
+            self.ring = None
 
     def _trigger(self, verb: Verb, *payloads: Payload) -> Message:
         answer = self.request(verb, *payloads)

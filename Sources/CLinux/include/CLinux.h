@@ -33,6 +33,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -41,6 +42,7 @@
 
 #include <linux/errqueue.h>
 #include <linux/filter.h>
+#include <linux/futex.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/inet_diag.h>
@@ -120,36 +122,44 @@ static inline unsigned char *clinux_cmsg_data(struct cmsghdr *header) { return C
 static inline size_t clinux_cmsg_space(size_t length) { return CMSG_SPACE(length); }
 static inline size_t clinux_cmsg_length(size_t length) { return CMSG_LEN(length); }
 
-// One datagram with a descriptor beside it (SCM_RIGHTS); `passed` is -1 for none.
-static inline ssize_t clinux_send_descriptor(int fd, const void *bytes, size_t count, int passed, int flags) {
+// One datagram with descriptors beside it (SCM_RIGHTS), three at most.
+static inline ssize_t clinux_send_descriptors(int fd, const void *bytes, size_t count, const int *passed, size_t number,
+                                              int flags) {
   struct iovec part = {(void *)bytes, count};
-  union { char bytes[CMSG_SPACE(sizeof(int))]; struct cmsghdr aligned; } control;
+  union { char bytes[CMSG_SPACE(3 * sizeof(int))]; struct cmsghdr aligned; } control;
   struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-  if (passed >= 0) {
+  if (number > 0) {
     message.msg_control = &control;
-    message.msg_controllen = sizeof control;
+    message.msg_controllen = CMSG_SPACE(number * sizeof(int));
     struct cmsghdr *header = CMSG_FIRSTHDR(&message);
     header->cmsg_level = SOL_SOCKET;
     header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(header), &passed, sizeof(int));
+    header->cmsg_len = CMSG_LEN(number * sizeof(int));
+    memcpy(CMSG_DATA(header), passed, number * sizeof(int));
   }
   return sendmsg(fd, &message, flags | MSG_NOSIGNAL);
 }
-// There is room for one descriptor, without CMSG_SPACE's padding, which would hold a second one: nobody would close
-// that. What has no room the kernel doesn't even install.
-static inline ssize_t clinux_receive_descriptor(int fd, void *bytes, size_t count, int *passed, int flags) {
+// The same with one; `passed` is -1 for none.
+static inline ssize_t clinux_send_descriptor(int fd, const void *bytes, size_t count, int passed, int flags) {
+  return clinux_send_descriptors(fd, bytes, count, &passed, passed >= 0, flags);
+}
+// There is room for `room` descriptors, three at most, without CMSG_SPACE's padding, which would hold one more: nobody
+// would close that. What has no room the kernel doesn't even install. Where fewer came the others are -1.
+static inline ssize_t clinux_receive_descriptors(int fd, void *bytes, size_t count, int *passed, size_t room, int flags) {
   struct iovec part = {bytes, count};
-  union { char bytes[CMSG_LEN(sizeof(int))]; struct cmsghdr aligned; } control;
-  struct msghdr message = {
-    .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_LEN(sizeof(int))};
-  *passed = -1;
+  union { char bytes[CMSG_LEN(3 * sizeof(int))]; struct cmsghdr aligned; } control;
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
+                           .msg_controllen = CMSG_LEN(room * sizeof(int))};
+  for (size_t i = 0; i < room; i++) passed[i] = -1;
   ssize_t received = recvmsg(fd, &message, flags | MSG_CMSG_CLOEXEC);
   struct cmsghdr *header = received < 0 ? NULL : CMSG_FIRSTHDR(&message);
   if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
-      header->cmsg_len == CMSG_LEN(sizeof(int)))
-    memcpy(passed, CMSG_DATA(header), sizeof(int));
+      header->cmsg_len <= CMSG_LEN(room * sizeof(int)))
+    memcpy(passed, CMSG_DATA(header), header->cmsg_len - CMSG_LEN(0));
   return received;
+}
+static inline ssize_t clinux_receive_descriptor(int fd, void *bytes, size_t count, int *passed, int flags) {
+  return clinux_receive_descriptors(fd, bytes, count, passed, 1, flags);
 }
 
 // The oldest entry of a socket's error queue (ip(7), IP_RECVERR) and the address of who sent the error, all zeros where
@@ -289,10 +299,69 @@ static inline void clinux_store_release(void *word, uint32_t value) {
   __atomic_store_n((uint32_t *)word, value, __ATOMIC_RELEASE);
 }
 
+// The same for the numbers of a broadcast ring's slots.
+static inline uint64_t clinux_load64(const void *word) { return __atomic_load_n((const uint64_t *)word, __ATOMIC_RELAXED); }
+static inline uint64_t clinux_load64_acquire(const void *word) {
+  return __atomic_load_n((const uint64_t *)word, __ATOMIC_ACQUIRE);
+}
+static inline void clinux_store64(void *word, uint64_t value) {
+  __atomic_store_n((uint64_t *)word, value, __ATOMIC_RELAXED);
+}
+static inline void clinux_store64_release(void *word, uint64_t value) {
+  __atomic_store_n((uint64_t *)word, value, __ATOMIC_RELEASE);
+}
+// 0 if another value stood there than `expected`.
+static inline int clinux_exchange_if(void *word, uint32_t expected, uint32_t value) {
+  return __atomic_compare_exchange_n((uint32_t *)word, &expected, value, 0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+}
+static inline void clinux_fence_acquire(void) { __atomic_thread_fence(__ATOMIC_ACQUIRE); }
+static inline void clinux_fence_release(void) { __atomic_thread_fence(__ATOMIC_RELEASE); }
+static inline void clinux_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+// Words that another party may be reading or writing at the same moment, each of them whole; the other end is our own.
+static inline void clinux_store_words(void *shared, const void *bytes, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    uint64_t word;
+    memcpy(&word, (const char *)bytes + 8 * i, sizeof word);
+    __atomic_store_n((uint64_t *)shared + i, word, __ATOMIC_RELAXED);
+  }
+}
+static inline void clinux_load_words(void *bytes, const void *shared, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    uint64_t word = __atomic_load_n((const uint64_t *)shared + i, __ATOMIC_RELAXED);
+    memcpy((char *)bytes + 8 * i, &word, sizeof word);
+  }
+}
+
+// For a loop that looks again and again.
+static inline void clinux_relax(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+// futex(2) has no wrapper. Between processes, so not FUTEX_PRIVATE_FLAG.
+static inline int clinux_futex_wake(const void *word) {
+  return (int)syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+static inline int clinux_futex_wait(const void *word, uint32_t expected, const struct timespec *timeout) {
+  return (int)syscall(SYS_futex, word, FUTEX_WAIT, expected, timeout, NULL, 0);
+}
+
 // mmap(2) fails with a cast of -1.
-static inline void *clinux_map_shared(int fd, size_t length) {
-  void *memory = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+static inline void *clinux_map_shared(int fd, size_t length, int is_writable) {
+  void *memory = mmap(NULL, length, is_writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
   return memory == MAP_FAILED ? NULL : memory;
+}
+
+// What memfd_create(2) made can't be cut off under whoever maps it; `seals` beside.
+static inline int clinux_seal(int fd, int seals) {
+  return fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL | seals);
+}
+static inline int clinux_is_sealed(int fd) {
+  int seals = fcntl(fd, F_GET_SEALS);
+  return seals >= 0 && (seals & F_SEAL_SHRINK) != 0;
 }
 
 #endif

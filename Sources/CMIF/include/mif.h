@@ -202,6 +202,11 @@ struct trigger_options {
 
 /* The agent need not run yet: the session connects when it does. */
 #define TRIGGER_OPEN_WAIT 0x01
+/*
+ * trigger_next spends its time looking for news in the memory that the agent shares, instead of sleeping: a processor's
+ * whole time for the microseconds that it takes to be woken. trigger_fd does not tell of these news then.
+ */
+#define TRIGGER_OPEN_SPIN 0x02
 
 /*
  * Connects; `options` may be NULL. NULL: as connect(2) has it, so ENOENT or ECONNREFUSED where no agent runs, EACCES

@@ -37,6 +37,7 @@
 #define TDB_PT_TRIGGER 2
 #define TDB_PT_ORIGIN 0x8001
 #define TDB_PT_FILTER 0x8002
+#define TDB_PT_RING 0x8003
 
 /* tdb_trigger_type (section 3); larger ones are whoever's who adds them */
 #define TDB_TTYPE_IF_ADDED 1
@@ -58,7 +59,7 @@
 #define TDB_EXT_CAUSE 0x01  /* tdb_header_reserved1 of a NOTIFY is the message type that caused it */
 #define TDB_EXT_REPLAY 0x02 /* what exists comes first, then a NOTIFY without payloads */
 #define TDB_EXT_ORIGIN 0x04 /* NOTIFY and the answer to GET end with a tdb_origin */
-#define TDB_EXT_RING 0x08   /* reserved */
+#define TDB_EXT_RING 0x08   /* news come on a ring in shared memory, see docs/protocol.md; a tdb_ring says from where */
 #define TDB_EXT_FILTER 0x10 /* a tdb_filter comes along: only what matches it is told */
 
 /* tdb_origin_source */
@@ -159,6 +160,18 @@ struct tdb_filter {
   uint8_t tdb_filter_sockaddr[32]; /* sockaddr_in or sockaddr_in6 and zeros; all zeros (AF_UNSPEC): any address */
 } __attribute__((packed));
 /* sizeof( struct tdb_filter ) == 48 */
+
+/*
+ * RING, an extension: in the answer to a REGISTER that was granted TDB_EXT_RING, which brings the descriptors of ring,
+ * page and wake-up by SCM_RIGHTS, and in the NOTIFY that ends a replay.
+ */
+struct tdb_ring {
+  uint16_t tdb_ring_len;
+  uint16_t tdb_ring_pltype;
+  uint32_t tdb_ring_offset;   /* where this socket's words stand in its page, bytes */
+  uint64_t tdb_ring_position; /* of the first record for this socket */
+} __attribute__((packed));
+/* sizeof( struct tdb_ring ) == 16 */
 
 /* Bytes as a length field has them, rounded up, and back. */
 #define TDB_LEN(bytes) ((uint16_t)(((size_t)(bytes) + 7) / 8))

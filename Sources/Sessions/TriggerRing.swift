@@ -1,0 +1,54 @@
+import BroadcastRing
+import Messages
+import Platform
+
+/// A session's place at the agent's ring (docs/protocol.md, "Ring").
+final class TriggerRing {
+  /// A message as it stood on the ring.
+  struct Record {
+    let bytes: [UInt8]
+  }
+
+  enum Outcome {
+    case record(Record)
+    case nothing
+    case lapped
+  }
+
+  private var reader: RingReader
+  private var sleep: RingSleep
+  private var buffer = [UInt8](repeating: 0, count: RingLayout.longestRecord)
+  /// Whether news come here: from the end of a replay until something was overwritten unread.
+  var isHeard = false
+
+  /// Maps what came with the answer to REGISTER: the ring, the page of our own, what is readable when we are woken.
+  init(_ passed: [PassedDescriptor], _ place: RingPlace) throws(Errno) {
+    guard passed.count == 3 else { throw .protocolError }
+    reader = try RingReader(passed[0].descriptor, from: place.position)
+    sleep = try RingSleep(
+      page: passed[1].descriptor, offset: Int(place.offset), bell: .duplicate(of: passed[2].descriptor.number))
+  }
+
+  /// For an epoll.
+  var bell: Int32 { sleep.bell.number }
+
+  var hasMore: Bool { reader.hasMore }
+
+  func hear(from position: UInt64) {
+    reader.move(to: position)
+    isHeard = true
+  }
+
+  func next() -> Outcome {
+    var span = buffer.mutableSpan
+    var bytes = unsafe span.mutableBytes
+    switch reader.read(into: &bytes) {
+    case .record(let length): return .record(Record(bytes: Array(buffer.prefix(length))))
+    case .nothing: return .nothing
+    case .lapped: return .lapped
+    }
+  }
+
+  func lieDown() -> Bool { sleep.lieDown(reader) }
+  func rise() { sleep.rise() }
+}
