@@ -52,33 +52,41 @@ extension RawSpan {
 
   /// The one's complement sum of the span's 64-bit words in network order, the last one padded with zeros.
   func sumOfWords() -> UInt64 {
-    // Summed as little-endian words and swapped once: RFC 1071, 2 (B). Two sums, so that additions go side by side.
-    var first: UInt64 = 0
-    var second: UInt64 = 0
+    // Summed as little-endian words of 128 bits and swapped once: RFC 1071, 2 (B).
+    var sum: UInt128 = 0
     var carries: UInt64 = 0
     var offset = 0
     while offset <= byteCount &- 32 {
-      first = unsafe RawSpan.add(word(offset), to: first, &carries)
-      second = unsafe RawSpan.add(word(offset &+ 8), to: second, &carries)
-      first = unsafe RawSpan.add(word(offset &+ 16), to: first, &carries)
-      second = unsafe RawSpan.add(word(offset &+ 24), to: second, &carries)
+      sum = unsafe RawSpan.add(doubleWord(offset), to: sum, &carries)
+      sum = unsafe RawSpan.add(doubleWord(offset &+ 16), to: sum, &carries)
       offset &+= 32
     }
-    while offset <= byteCount &- 8 {
-      first = unsafe RawSpan.add(word(offset), to: first, &carries)
+    if offset <= byteCount &- 16 {
+      sum = unsafe RawSpan.add(doubleWord(offset), to: sum, &carries)
+      offset &+= 16
+    }
+    if offset <= byteCount &- 8 {
+      sum = unsafe RawSpan.add(UInt128(word(offset)), to: sum, &carries)
       offset &+= 8
     }
-    if offset < byteCount { second = RawSpan.add(lastWord(from: offset), to: second, &carries) }
+    if offset < byteCount { sum = RawSpan.add(UInt128(lastWord(from: offset)), to: sum, &carries) }
+    let low = UInt64(truncatingIfNeeded: sum)
+    let high = UInt64(truncatingIfNeeded: sum >> 64)
     // In halves nothing overflows.
-    let halves = first >> 32 &+ first & 0xFFFF_FFFF &+ second >> 32 &+ second & 0xFFFF_FFFF
-    return (halves &+ carries).byteSwapped
+    return (low >> 32 &+ low & 0xFFFF_FFFF &+ high >> 32 &+ high & 0xFFFF_FFFF &+ carries).byteSwapped
   }
 
   @inline(__always)
-  private static func add(_ word: UInt64, to sum: UInt64, _ carries: inout UInt64) -> UInt64 {
+  private static func add(_ word: UInt128, to sum: UInt128, _ carries: inout UInt64) -> UInt128 {
     let (result, overflow) = sum.addingReportingOverflow(word)
     carries &+= overflow ? 1 : 0
     return result
+  }
+
+  /// Sixteen bytes as they stand, the first one lowest.
+  @unsafe @inline(__always)
+  private func doubleWord(_ offset: Int) -> UInt128 {
+    unsafe UInt128(littleEndian: unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt128.self))
   }
 
   /// Eight bytes as they stand, the first one lowest.
