@@ -59,7 +59,9 @@ func read(_ bytes: RawSpan, _ family: Family, _ arrival: Arrival) -> UInt64 {
   do throws(Refusal) {
     switch try Packet.decode(bytes, family: family, arrival: arrival) {
     case .routerAdvertisement(let ra): return readAdvertisement(ra)
-    case .dhcpv4(let datagram): return readAcknowledgement(try DHCPv4Message(datagram))
+    case .dhcpv4(let datagram):
+      var places = DHCPv4OptionPlaces()
+      return readAcknowledgement(try DHCPv4Message(datagram, &places))
     case .dhcpv6, .redirect: return 0
     case .icmpError(let message):
       let error = try ICMPError(message)
