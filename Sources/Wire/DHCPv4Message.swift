@@ -69,7 +69,7 @@ package struct DHCPv4Message: ~Escapable {
 
   /// Uses `places` for as long as the message is used.
   @_lifetime(copy datagram, &places)
-  @inline(__always)
+  @inline(always)
   package init(_ datagram: DHCPv4Datagram, _ places: inout DHCPv4OptionPlaces) throws(Refusal) {
     let message = datagram.packet.message
     let isToClient = datagram.isToClient

@@ -25,22 +25,23 @@ struct DHCPv4OptionCursor: ~Escapable {
   /// The next option, nil after the last and in front of one that goes past the end.
   @inline(__always)
   mutating func next() -> Option? {
-    while offset < end {
-      let code = message.u8(offset)
-      if code == DHCPv4Option.pad {
-        offset &+= 1
+    // `end` is within the message, and what is loaded is in front of it.
+    while offset <= end &- 2 {
+      let code = unsafe message.u8(unchecked: offset)
+      if code == DHCPv4Option.pad || code == DHCPv4Option.end {
+        offset = code == DHCPv4Option.pad ? offset &+ 1 : end
         continue
       }
-      if code == DHCPv4Option.end {
-        offset = end
-        break
-      }
-      guard end &- offset >= 2 else { break }
-      let length = Int(message.u8(offset &+ 1))
-      guard end &- offset >= 2 &+ length else { break }
-      let option = Option(code: code, offset: offset &+ 2, length: length)
-      offset &+= 2 &+ length
-      return option
+      let length = unsafe message.u8(unchecked: offset &+ 1)
+      let next = offset &+ 2 &+ Int(length)
+      guard next <= end else { return nil }
+      defer { offset = next }
+      return Option(code: code, offset: offset &+ 2, length: Int(length))
+    }
+    // A single byte is too short for an option.
+    if offset < end {
+      let code = unsafe message.u8(unchecked: offset)
+      if code == DHCPv4Option.pad || code == DHCPv4Option.end { offset = end }
     }
     return nil
   }

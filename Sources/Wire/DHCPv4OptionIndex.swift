@@ -1,4 +1,6 @@
 /// The options that are read of a DHCPv4 message, each at hand.
+///
+/// Places that are noted have been walked over: number, length and value are within the message.
 struct DHCPv4OptionIndex: ~Escapable {
   let message: RawSpan
   private let places: Span<UInt16>
@@ -18,7 +20,8 @@ struct DHCPv4OptionIndex: ~Escapable {
   @inline(__always)
   func contains(_ code: UInt8) -> Bool {
     let place = Int(places[DHCPv4OptionPlaces.slot(code)])
-    return place == Int(DHCPv4OptionPlaces.repeated) || place > 0 && message.u8(place &- 2) == code
+    return place == Int(DHCPv4OptionPlaces.repeated)
+      || (unsafe place > 0 && message.u8(unchecked: place &- 2) == code)
   }
 
   /// The value of an option that is read; nil where it is absent or in too many pieces.
@@ -27,8 +30,8 @@ struct DHCPv4OptionIndex: ~Escapable {
   func value(_ code: UInt8) -> RawSpan? {
     let place = Int(places[DHCPv4OptionPlaces.slot(code)])
     if place == Int(DHCPv4OptionPlaces.repeated) { return joined(code) }
-    guard place > 0, message.u8(place &- 2) == code else { return nil }
-    return message.slice(place, Int(message.u8(place &- 1)))
+    guard place > 0, unsafe message.u8(unchecked: place &- 2) == code else { return nil }
+    return unsafe message.slice(unchecked: place, Int(message.u8(unchecked: place &- 1)))
   }
 
   /// The value of an option that is read, if that is four bytes, in network order.
@@ -36,8 +39,8 @@ struct DHCPv4OptionIndex: ~Escapable {
   func u32(_ code: UInt8) -> UInt32? {
     let place = Int(places[DHCPv4OptionPlaces.slot(code)])
     if place == Int(DHCPv4OptionPlaces.repeated) { return joinedU32(code) }
-    guard place > 0, message.u16(place &- 2) == UInt16(code) << 8 | 4 else { return nil }
-    return message.u32(place)
+    guard place > 0, unsafe message.u16(unchecked: place &- 2) == UInt16(code) << 8 | 4 else { return nil }
+    return unsafe message.u32(unchecked: place)
   }
 
   /// The value of a repeated option; nil where it is in too many pieces.

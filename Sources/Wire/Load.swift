@@ -20,6 +20,16 @@ extension RawSpan {
   @inline(__always) func u16(_ offset: Int) -> UInt16 { load(offset, as: UInt16.self) }
   @inline(__always) func u32(_ offset: Int) -> UInt32 { load(offset, as: UInt32.self) }
   @inline(__always) func u64(_ offset: Int) -> UInt64 { load(offset, as: UInt64.self) }
+  /// Of an offset that the caller has just found to be within the span, and so is not checked again.
+  @unsafe @inline(__always) func u8(unchecked offset: Int) -> UInt8 {
+    unsafe unsafeLoad(fromUncheckedByteOffset: offset, as: UInt8.self)
+  }
+  @unsafe @inline(__always) func u16(unchecked offset: Int) -> UInt16 {
+    unsafe UInt16(bigEndian: unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt16.self))
+  }
+  @unsafe @inline(__always) func u32(unchecked offset: Int) -> UInt32 {
+    unsafe UInt32(bigEndian: unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt32.self))
+  }
   @inline(__always) func ipv4(_ offset: Int) -> IPv4Address { IPv4Address(u32(offset)) }
   @inline(__always) func ipv6(_ offset: Int) -> IPv6Address {
     guard holds(offset, 16) else { return .unspecified }
@@ -32,9 +42,20 @@ extension RawSpan {
   @inline(__always)
   @_lifetime(copy self)
   func slice(_ offset: Int, _ count: Int) -> RawSpan {
-    assert(offset >= 0 && count >= 0 && offset <= byteCount - count, "slice out of range")
-    guard offset >= 0, count >= 0, offset <= byteCount &- count else { return clamped(offset, count) }
-    return unsafe extracting(unchecked: Range(uncheckedBounds: (offset, offset &+ count)))
+    // As numbers without a sign, negative ones are too large.
+    let isInside =
+      UInt(bitPattern: offset) <= UInt(bitPattern: byteCount)
+      && UInt(bitPattern: count) <= UInt(bitPattern: byteCount &- offset)
+    assert(isInside, "slice out of range")
+    guard isInside else { return clamped(offset, count) }
+    return unsafe slice(unchecked: offset, count)
+  }
+
+  /// Likewise of bytes that the caller has found to be within the span.
+  @unsafe @inline(__always)
+  @_lifetime(copy self)
+  func slice(unchecked offset: Int, _ count: Int) -> RawSpan {
+    unsafe extracting(unchecked: Range(uncheckedBounds: (offset, offset &+ count)))
   }
 
   @inline(never)
@@ -48,7 +69,7 @@ extension RawSpan {
   /// Everything from `offset` on.
   @inline(__always)
   @_lifetime(copy self)
-  func slice(from offset: Int) -> RawSpan { slice(offset, byteCount - offset) }
+  func slice(from offset: Int) -> RawSpan { slice(offset, byteCount &- offset) }
 
   /// The one's complement sum of the span's 64-bit words in network order, the last one padded with zeros.
   func sumOfWords() -> UInt64 {
