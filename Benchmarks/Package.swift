@@ -1,8 +1,8 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-/// The decoders once more, compiled as the gateway file has them: Embedded Swift, optimised. `Sources` is a link to the
-/// project's.
+/// The decoders and the state once more, compiled as the gateway file has them: Embedded Swift, optimised. `Sources` is
+/// a link to the project's.
 let agent: [SwiftSetting] = [
   .strictMemorySafety(),
   .enableUpcomingFeature("ExistentialAny"),
@@ -19,6 +19,8 @@ let package = Package(
   targets: [
     .target(name: "CLinux", cSettings: [.define("_GNU_SOURCE")]),
     .target(name: "Wire", swiftSettings: agent),
+    .target(name: "Messages", dependencies: ["Wire"], swiftSettings: agent),
+    .target(name: "Provisioning", dependencies: ["Messages", "Wire"], swiftSettings: agent),
     .target(
       name: "Platform", dependencies: ["CLinux"], cSettings: [.define("_GNU_SOURCE")], swiftSettings: agent),
     .target(name: "CAllocations", path: "allocations"),
@@ -26,6 +28,9 @@ let package = Package(
       name: "decoders", dependencies: ["CAllocations", "CLinux", "Platform", "Wire"], path: "decoders",
       exclude: ["libtins.cpp", "packets.txt"],
       cSettings: [.define("_GNU_SOURCE")], swiftSettings: agent),
+    .executableTarget(
+      name: "state", dependencies: ["Messages", "Platform", "Provisioning", "Wire"], path: "state",
+      cSettings: [.define("_GNU_SOURCE")], swiftSettings: agent, linkerSettings: [.linkedLibrary("m")]),
   ],
   swiftLanguageModes: [.v6]
 )
