@@ -19,9 +19,10 @@ let package = Package(
   targets: [
     .target(name: "CLinux", cSettings: [.define("_GNU_SOURCE")]),
     .target(name: "Wire", swiftSettings: agent),
+    .target(name: "Messages", dependencies: ["Wire"], swiftSettings: agent),
+    .target(name: "Provisioning", dependencies: ["Messages", "Wire"], swiftSettings: agent),
     .target(
       name: "Platform", dependencies: ["CLinux"], cSettings: [.define("_GNU_SOURCE")], swiftSettings: agent),
-    .target(name: "Messages", dependencies: ["Wire"], swiftSettings: agent),
     .target(
       name: "BroadcastRing", dependencies: ["CLinux", "Platform"], cSettings: [.define("_GNU_SOURCE")],
       swiftSettings: agent),
@@ -33,6 +34,9 @@ let package = Package(
       name: "decoders", dependencies: ["CAllocations", "CLinux", "Platform", "Wire"], path: "decoders",
       exclude: ["libtins.cpp", "packets.txt"],
       cSettings: [.define("_GNU_SOURCE")], swiftSettings: agent),
+    .executableTarget(
+      name: "state", dependencies: ["Messages", "Platform", "Provisioning", "Wire"], path: "state",
+      cSettings: [.define("_GNU_SOURCE")], swiftSettings: agent, linkerSettings: [.linkedLibrary("m")]),
   ],
   swiftLanguageModes: [.v6]
 )

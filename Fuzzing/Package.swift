@@ -39,6 +39,12 @@ let package = Package(
       name: "Subscribers",
       dependencies: ["CLinux", "Connecting", "Messages", "Platform", "Provisioning", "Resolving", "Wire"],
       cSettings: linux, swiftSettings: language),
+    .target(
+      name: "Flows", dependencies: ["CLinux", "Platform", "Provisioning", "Wire"], cSettings: linux,
+      swiftSettings: language),
+    .target(
+      name: "PvDInformation", dependencies: ["Messages", "Wire"], path: "Sources/mif-pvdinfo",
+      exclude: ["Download.swift", "Location.swift", "Main.swift"], swiftSettings: language),
     .target(name: "CFuzzer", path: "Targets/CFuzzer", cSettings: linux),
     .target(
       name: "Fuzzing", dependencies: ["CFuzzer", "Wire"], path: "Targets/Support", cSettings: linux,
@@ -56,6 +62,12 @@ let package = Package(
       name: "fuzz-state",
       dependencies: ["CLinux", "CNetlink", "Fuzzing", "Kernel", "Messages", "Provisioning", "Wire"],
       path: "Targets/State", cSettings: linux, swiftSettings: language),
+    .executableTarget(
+      name: "fuzz-flows", dependencies: ["CLinux", "Flows", "Fuzzing", "Platform", "Wire"], path: "Targets/Flows",
+      cSettings: linux, swiftSettings: language),
+    .executableTarget(
+      name: "fuzz-information", dependencies: ["Fuzzing", "Messages", "PvDInformation", "Wire"],
+      path: "Targets/Information", swiftSettings: language),
     .executableTarget(
       name: "fuzz-services",
       dependencies: [

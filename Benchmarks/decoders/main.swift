@@ -39,7 +39,7 @@ func readPrefix(_ prefix: IPPrefix) -> UInt64 {
   }
 }
 
-func readAcknowledgement(_ message: DHCPv4Message) -> UInt64 {
+func readAcknowledgement(_ message: borrowing DHCPv4Message) -> UInt64 {
   var sum = UInt64(message.kind.rawValue) + UInt64(message.transaction) + UInt64(message.yourAddress.value)
   sum &+= UInt64(message.serverIdentifier?.value ?? 0) + UInt64(message.leaseTime ?? 0)
   sum &+= UInt64(message.renewalTime ?? 0) + UInt64(message.rebindingTime ?? 0) + UInt64(message.prefixLength ?? 0)
@@ -59,7 +59,10 @@ func read(_ bytes: RawSpan, _ family: Family, _ arrival: Arrival) -> UInt64 {
   do throws(Refusal) {
     switch try Packet.decode(bytes, family: family, arrival: arrival) {
     case .routerAdvertisement(let ra): return readAdvertisement(ra)
-    case .dhcpv4(let datagram): return readAcknowledgement(try DHCPv4Message(datagram))
+    case .dhcpv4(let datagram):
+      var places = DHCPv4OptionPlaces()
+      let message = try DHCPv4Message(datagram, &places)
+      return readAcknowledgement(message)
     case .dhcpv6, .redirect: return 0
     case .icmpError(let message):
       let error = try ICMPError(message)

@@ -63,11 +63,15 @@ package struct SecurityAssociations: ~Copyable {
   private var buffer = [UInt8](repeating: 0, count: 32_768)
 
   init() throws(Errno) {
-    descriptor = Descriptor(
-      taking: try valueOrErrno {
-        socket(AF_NETLINK, Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), NETLINK_XFRM)
-      })
+    self.init(
+      taking: Descriptor(
+        taking: try valueOrErrno {
+          socket(AF_NETLINK, Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), NETLINK_XFRM)
+        }))
   }
+
+  /// Asks whoever is at the other end.
+  init(taking descriptor: consuming Descriptor) { self.descriptor = descriptor }
 
   mutating func find(spi: UInt32, destination: IPAddress) throws(Errno) -> Answer {
     if try hasState(spi, destination) { return .found }
@@ -186,7 +190,7 @@ package struct SecurityAssociations: ~Copyable {
           switch Int32(header.nlmsg_type) {
           case NLMSG_ERROR:
             let status = unsafe content.count >= 4 ? content.loadUnaligned(as: Int32.self) : -EPROTO
-            failure = Errno(rawValue: -status)
+            failure = Errno(rawValue: 0 &- status)
           case NLMSG_DONE: isEnd = true
           default: unsafe heard(Int(header.nlmsg_type), content)
           }

@@ -36,10 +36,17 @@ import Wire
   private var known: (tcpV4: Bool, tcpV6: Bool, udpV4: Bool, udpV6: Bool) = (false, false, false, false)
 
   init() throws(SystemFailure) {
-    descriptor = Descriptor(
-      taking: try valueOrFailure("ask the kernel for sockets") {
-        socket(AF_NETLINK, Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), NETLINK_SOCK_DIAG)
-      })
+    self.init(
+      taking: Descriptor(
+        taking: try valueOrFailure("ask the kernel for sockets") {
+          socket(
+            AF_NETLINK, Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), NETLINK_SOCK_DIAG)
+        }))
+  }
+
+  /// Asks whoever is at the other end.
+  init(taking descriptor: consuming Descriptor) {
+    self.descriptor = descriptor
     known = (isKnown(.tcp, .v4), isKnown(.tcp, .v6), isKnown(.udp, .v4), isKnown(.udp, .v6))
   }
 

@@ -16,7 +16,8 @@ extension NetworkState {
       switch try Packet.decode(bytes, family: family, arrival: arrival) {
       case .routerAdvertisement(let advertisement): hear(advertisement, on: arrival.interface, at: moment)
       case .dhcpv4(let datagram):
-        let message = try DHCPv4Message(datagram)
+        var places = DHCPv4OptionPlaces()
+        let message = try DHCPv4Message(datagram, &places)
         if !message.isToClient, isForeign(arrival) { return count(.dhcpForeignRequest) }
         hear(message, on: arrival.interface, at: moment)
       case .dhcpv6(let message):

@@ -58,15 +58,20 @@ extension NetworkState {
   private mutating func judge(
     _ error: ICMPError, on interface: UInt32, at moment: Moment, verify: (FlowQuestion) -> FlowVerdict
   ) {
-    guard assumesAddresses || localAddresses[error.quotedSource] != nil else { return count(.icmpForeignAddress) }
-    if error.isBelowLeastMTU { return count(.icmpBelowLeastMTU) }
-    guard unreachableKinds.contains(UnreachableKinds(error.kind)) else { return count(.icmpKindIgnored) }
     var key = UnreachablePaths.Key(
       local: error.quotedSource, destination: error.quotedDestination, interface: interface)
-    if unreachable.paths[key] == nil, unreachable.paths.count >= limits.unreachablePaths {
-      key.destination = error.family == .v4 ? .v4(.unspecified) : .v6(.unspecified)
+    // A path that is known is of an address that is ours: with the address it would have gone.
+    var found = unreachable.paths.index(forKey: key)
+    guard found != nil || assumesAddresses || localAddresses[error.quotedSource] != nil else {
+      return count(.icmpForeignAddress)
     }
-    if let index = unreachable.paths.index(forKey: key) {
+    if error.isBelowLeastMTU { return count(.icmpBelowLeastMTU) }
+    guard unreachableKinds.contains(UnreachableKinds(error.kind)) else { return count(.icmpKindIgnored) }
+    if found == nil, unreachable.paths.count >= limits.unreachablePaths {
+      key.destination = error.family == .v4 ? .v4(.unspecified) : .v6(.unspecified)
+      found = unreachable.paths.index(forKey: key)
+    }
+    if let index = found {
       let path = unreachable.paths.values[index]
       let isRenewal = path.flow == error.flowIdentity && key.destination == error.quotedDestination
       if !isRenewal || path.lastVerified.adding(nanoseconds: limits.flowInterval) <= moment.instant {

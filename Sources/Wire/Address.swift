@@ -42,6 +42,16 @@ package enum IPAddress: Hashable, Sendable {
   case v4(IPv4Address)
   case v6(IPv6Address)
 
+  /// Of the address alone: the families differ in how much there is of it.
+  package func hash(into hasher: inout Hasher) {
+    switch self {
+    case .v4(let address): hasher.combine(address.value)
+    case .v6(let address):
+      hasher.combine(address.high)
+      hasher.combine(address.low)
+    }
+  }
+
   package var family: Family {
     switch self {
     case .v4: .v4

@@ -65,36 +65,40 @@ package struct DHCPv4Message: ~Escapable {
   package let source: IPv4Address
   package let destination: IPv4Address
   package let kind: Kind
-  let message: RawSpan
-  private(set) var index = DHCPv4OptionIndex()
+  let index: DHCPv4OptionIndex
 
-  @_lifetime(copy datagram)
-  @inline(__always)
-  package init(_ datagram: DHCPv4Datagram) throws(Refusal) {
+  /// Uses `places` for as long as the message is used.
+  @_lifetime(copy datagram, &places)
+  @inline(always)
+  package init(_ datagram: DHCPv4Datagram, _ places: inout DHCPv4OptionPlaces) throws(Refusal) {
     let message = datagram.packet.message
     let isToClient = datagram.isToClient
-    self.message = message
-    source = datagram.packet.sourceV4
-    destination = datagram.packet.destinationV4
     guard message.byteCount >= Field.options else { throw .dhcpv4Length }
     // BOOTREPLY to clients, BOOTREQUEST from them.
     guard message.u8(Field.operation) == (isToClient ? 2 : 1) else { throw .dhcpv4Operation }
     guard Int(message.u8(Field.hardwareLength)) <= Field.hardwareAddressLength else { throw .dhcpv4HardwareLength }
     guard message.u32(Field.cookie) == DHCPv4Message.cookie else { throw .dhcpv4Cookie }
 
-    try index.read(message)
-    guard let type = index.value(DHCPv4Option.messageType, in: message), type.count == 1,
-      let kind = Kind(rawValue: type[0]), kind.isFromServer == isToClient
+    let index = try DHCPv4OptionIndex(message, &places)
+    guard let type = index.value(DHCPv4Option.messageType), type.byteCount == 1,
+      let kind = Kind(rawValue: type.u8(0)), kind.isFromServer == isToClient
     else { throw .dhcpv4MessageType }
-    self.kind = kind
     // RFC 2131, table 3.
-    if kind.isFromServer, index.u32(DHCPv4Option.serverIdentifier, in: message) == nil {
+    if kind.isFromServer, index.u32(DHCPv4Option.serverIdentifier) == nil {
       throw .dhcpv4ServerIdentifier
     }
+    self.index = index
+    self.kind = kind
+    source = datagram.packet.sourceV4
+    destination = datagram.packet.destinationV4
   }
 
   /// True for what goes to a client (UDP port 68), false for a client's own request (port 67).
   package var isToClient: Bool { kind.isFromServer }
+
+  var message: RawSpan {
+    @_lifetime(copy self) @inline(__always) get { index.message }
+  }
 
   /// The message, from `op` on.
   package var bytes: RawSpan {
@@ -126,14 +130,17 @@ package struct DHCPv4Message: ~Escapable {
   /// many pieces. Prefer the getters, which check.
   @_lifetime(copy self)
   @inline(__always)
-  package func option(_ code: UInt8) -> OptionBytes? { index.value(code, in: message) }
+  package func option(_ code: UInt8) -> OptionBytes? {
+    guard let value = index.value(code) else { return nil }
+    return OptionBytes(value)
+  }
 
   /// Whether such an option is there, be it malformed.
   package func contains(_ code: UInt8) -> Bool { index.contains(code) }
 
   /// Whether the client asks for such an option (RFC 2132, 9.8).
-  package func requests(_ code: UInt8) -> Bool { index.requests(code, in: message) }
+  package func requests(_ code: UInt8) -> Bool { index.requests(code) }
 
   /// The options that no getter reads, each whole, in the order in which they first occur.
-  package var unreadOptions: [(code: UInt8, content: [UInt8])] { DHCPv4OptionIndex.unread(in: message) }
+  package var unreadOptions: [(code: UInt8, content: [UInt8])] { index.unread }
 }

@@ -1,68 +1,25 @@
-/// The value of one DHCPv4 option, without copying: as it stands in the message, or gathered from all of its places
-/// there. An option that is repeated is one value (RFC 3396, 7), in the order options field, file, sname (RFC 2131, 4.1).
+/// The value of one DHCPv4 option, whole: as it stands in the message, or joined of all its places there. Values are in
+/// network order; bytes past the end read as 0.
 package struct OptionBytes: ~Escapable {
-  /// 16 full ones hold 4,080 bytes.
-  typealias Pieces = SIMD16<UInt16>
-
-  /// The value; where it is in pieces, the message.
   private let bytes: RawSpan
-  /// Where each piece begins in the message, behind its length.
-  private let pieces: Pieces
-  /// None where the value is in one piece.
-  private let pieceCount: UInt8
-  /// The window into the gathered value.
-  private var start = 0
-  package private(set) var count: Int
 
-  /// A value that is in one piece.
   @_lifetime(copy value)
   @inline(__always)
-  init(_ value: RawSpan) {
-    bytes = value
-    pieces = Pieces()
-    pieceCount = 0
-    count = value.byteCount
-  }
+  init(_ value: RawSpan) { bytes = value }
 
-  @_lifetime(copy message)
-  init(_ pieces: Pieces, _ pieceCount: Int, in message: RawSpan) {
-    bytes = message
-    self.pieces = pieces
-    self.pieceCount = UInt8(truncatingIfNeeded: pieceCount)
-    count = 0
-    for place in 0..<pieceCount { count += Int(message.u8(Int(pieces[place]) - 1)) }
-  }
+  package var count: Int { bytes.byteCount }
 
-  /// Byte `index`; 0 past the end.
+  /// Byte `index`.
   package subscript(index: Int) -> UInt8 {
-    @inline(__always) get {
-      guard index >= 0, index < count else { return 0 }
-      return pieceCount == 0 ? bytes.u8(start &+ index) : gathered(start &+ index)
-    }
+    @inline(__always) get { index >= 0 && index < count ? bytes.u8(index) : 0 }
   }
 
-  @inline(never)
-  private func gathered(_ index: Int) -> UInt8 {
-    var rest = index
-    for place in 0..<Int(pieceCount) {
-      let offset = Int(pieces[place])
-      let length = Int(bytes.u8(offset - 1))
-      if rest < length { return bytes.u8(offset + rest) }
-      rest -= length
-    }
-    return 0
-  }
-
-  /// Values in network order; bytes past the end read as 0.
   @inline(__always)
-  package func u16(_ index: Int) -> UInt16 { UInt16(self[index]) << 8 | UInt16(self[index + 1]) }
+  package func u16(_ index: Int) -> UInt16 { UInt16(self[index]) << 8 | UInt16(self[index &+ 1]) }
   @inline(__always)
   package func u32(_ index: Int) -> UInt32 {
-    if pieceCount == 0, index >= 0, index <= count &- 4 { return bytes.u32(start &+ index) }
-    return gatheredU32(index)
+    index >= 0 && index <= count &- 4 ? bytes.u32(index) : UInt32(u16(index)) << 16 | UInt32(u16(index &+ 2))
   }
-  @inline(never)
-  private func gatheredU32(_ index: Int) -> UInt32 { UInt32(u16(index)) << 16 | UInt32(u16(index + 2)) }
   @inline(__always)
   package func ipv4(_ index: Int) -> IPv4Address { IPv4Address(u32(index)) }
 
@@ -70,28 +27,13 @@ package struct OptionBytes: ~Escapable {
   @_lifetime(copy self)
   @inline(__always)
   func window(_ offset: Int, _ length: Int) -> OptionBytes {
-    var part = self
-    let skipped = min(max(offset, 0), count)
-    part.start = start + skipped
-    part.count = min(max(length, 0), count - skipped)
-    return part
+    let start = min(max(offset, 0), count)
+    return OptionBytes(bytes.slice(start, min(max(length, 0), count &- start)))
   }
 
   /// Bytes `index` to `index` + 7, those past the end as `filler`.
   @inline(__always)
-  func octets(_ index: Int, else filler: UInt8) -> Octets {
-    guard pieceCount == 0 else { return gatheredOctets(index, else: filler) }
-    return bytes.slice(start, count).octets(index, else: filler)
-  }
-  @inline(never)
-  private func gatheredOctets(_ index: Int, else filler: UInt8) -> Octets {
-    var word: UInt64 = 0
-    for place in 0..<8 {
-      let byte = index + place < count ? self[index + place] : filler
-      word |= UInt64(byte) << (8 * UInt64(place))
-    }
-    return Octets(word)
-  }
+  func octets(_ index: Int, else filler: UInt8) -> Octets { bytes.octets(index, else: filler) }
 
   /// Copies the value to the end of `buffer`.
   package func append(to buffer: inout [UInt8]) {

@@ -1,92 +1,106 @@
-/// By option that is read, where its value begins in a message, behind its length; 0 where there is none. Each has a
-/// variable of its own: what is read of a table by number is a copy of the table first.
-struct DHCPv4OptionPlaces {
+/// Where a DHCPv4 message has its options. Who decodes the message keeps this: as a part of the message it would be
+/// copied with it, and a copy of what was just written here and there takes longer than to find the options.
+package struct DHCPv4OptionPlaces: ~Copyable {
   /// The option is there more than once.
   static let repeated: UInt16 = .max
 
-  private var messageType: UInt16 = 0
-  private var serverIdentifier: UInt16 = 0
-  private var leaseTime: UInt16 = 0
-  private var renewalTime: UInt16 = 0
-  private var rebindingTime: UInt16 = 0
-  private var subnetMask: UInt16 = 0
-  private var routers: UInt16 = 0
-  private var domainNameServers: UInt16 = 0
-  private var hostName: UInt16 = 0
-  private var domainName: UInt16 = 0
-  private var interfaceMTU: UInt16 = 0
-  private var staticRoutes: UInt16 = 0
-  private var ntpServers: UInt16 = 0
-  private var overload: UInt16 = 0
-  private var posixTimeZone: UInt16 = 0
-  private var timeZoneName: UInt16 = 0
-  private var ipv6OnlyPreferred: UInt16 = 0
-  private var captivePortal: UInt16 = 0
-  private var domainSearch: UInt16 = 0
-  private var classlessRoutes: UInt16 = 0
-  private var encryptedDNS: UInt16 = 0
-  private var rapidCommit: UInt16 = 0
+  /// Of a repeated option; 16 full ones hold 4,080 bytes.
+  private static let mostPieces = 16
 
-  /// Takes down that the value of option `code` begins at `place`, if that is one that is read.
+  /// By the low six bits of its number, where an option's value begins, behind its length; 0 where there is none.
+  /// Options that are read all differ in these bits; one that is not read is here only where none of them is.
+  private var places = [64 of UInt16](repeating: 0)
+
+  /// The values of repeated options that are read, each behind its number and its length in two bytes: all pieces in
+  /// the order options field, file, sname are one value (RFC 3396, 7; RFC 2131, 4.1). None with too many pieces.
+  private var joined: [UInt8] = []
+
+  package init() {}
+
   @inline(__always)
-  mutating func note(_ code: UInt8, at place: UInt16) {
-    switch code {
-    case DHCPv4Option.messageType: DHCPv4OptionPlaces.note(&messageType, place)
-    case DHCPv4Option.serverIdentifier: DHCPv4OptionPlaces.note(&serverIdentifier, place)
-    case DHCPv4Option.leaseTime: DHCPv4OptionPlaces.note(&leaseTime, place)
-    case DHCPv4Option.renewalTime: DHCPv4OptionPlaces.note(&renewalTime, place)
-    case DHCPv4Option.rebindingTime: DHCPv4OptionPlaces.note(&rebindingTime, place)
-    case DHCPv4Option.subnetMask: DHCPv4OptionPlaces.note(&subnetMask, place)
-    case DHCPv4Option.routers: DHCPv4OptionPlaces.note(&routers, place)
-    case DHCPv4Option.domainNameServers: DHCPv4OptionPlaces.note(&domainNameServers, place)
-    case DHCPv4Option.hostName: DHCPv4OptionPlaces.note(&hostName, place)
-    case DHCPv4Option.domainName: DHCPv4OptionPlaces.note(&domainName, place)
-    case DHCPv4Option.interfaceMTU: DHCPv4OptionPlaces.note(&interfaceMTU, place)
-    case DHCPv4Option.staticRoutes: DHCPv4OptionPlaces.note(&staticRoutes, place)
-    case DHCPv4Option.ntpServers: DHCPv4OptionPlaces.note(&ntpServers, place)
-    case DHCPv4Option.overload: DHCPv4OptionPlaces.note(&overload, place)
-    case DHCPv4Option.posixTimeZone: DHCPv4OptionPlaces.note(&posixTimeZone, place)
-    case DHCPv4Option.timeZoneName: DHCPv4OptionPlaces.note(&timeZoneName, place)
-    case DHCPv4Option.ipv6OnlyPreferred: DHCPv4OptionPlaces.note(&ipv6OnlyPreferred, place)
-    case DHCPv4Option.captivePortal: DHCPv4OptionPlaces.note(&captivePortal, place)
-    case DHCPv4Option.domainSearch: DHCPv4OptionPlaces.note(&domainSearch, place)
-    case DHCPv4Option.classlessRoutes: DHCPv4OptionPlaces.note(&classlessRoutes, place)
-    case DHCPv4Option.encryptedDNS: DHCPv4OptionPlaces.note(&encryptedDNS, place)
-    case DHCPv4Option.rapidCommit: DHCPv4OptionPlaces.note(&rapidCommit, place)
-    default: break
+  static func slot(_ code: UInt8) -> Int { Int(code & 63) }
+
+  var span: Span<UInt16> {
+    @_lifetime(borrow self) @inline(__always) get { places.span }
+  }
+
+  var joinedValues: RawSpan {
+    @_lifetime(borrow self) @inline(__always) get { joined.rawSpan }
+  }
+
+  /// Finds the options of a message; refuses those that go past the end of their field.
+  @inline(__always)
+  mutating func find(in message: RawSpan) throws(Refusal) {
+    places = [64 of UInt16](repeating: 0)
+    var hasRepeated = try walk(message, from: DHCPv4Message.Field.options, to: message.byteCount)
+    if places[DHCPv4OptionPlaces.slot(DHCPv4Option.overload)] > 0 {
+      hasRepeated = try findOverloaded(in: message) || hasRepeated
     }
+    if hasRepeated { join(message) }
+  }
+
+  /// Whether an option was found that is elsewhere as well.
+  @inline(never)
+  private mutating func findOverloaded(in message: RawSpan) throws(Refusal) -> Bool {
+    let fields = DHCPv4OptionCursor.fields(message)
+    var hasRepeated = false
+    for place in 1..<fields.count {
+      hasRepeated = try walk(message, from: fields[place].0, to: fields[place].1) || hasRepeated
+    }
+    return hasRepeated
   }
 
   @inline(__always)
-  private static func note(_ known: inout UInt16, _ place: UInt16) { known = known == 0 ? place : repeated }
-
-  subscript(code: UInt8) -> UInt16 {
-    @inline(__always) get {
-      switch code {
-      case DHCPv4Option.messageType: messageType
-      case DHCPv4Option.serverIdentifier: serverIdentifier
-      case DHCPv4Option.leaseTime: leaseTime
-      case DHCPv4Option.renewalTime: renewalTime
-      case DHCPv4Option.rebindingTime: rebindingTime
-      case DHCPv4Option.subnetMask: subnetMask
-      case DHCPv4Option.routers: routers
-      case DHCPv4Option.domainNameServers: domainNameServers
-      case DHCPv4Option.hostName: hostName
-      case DHCPv4Option.domainName: domainName
-      case DHCPv4Option.interfaceMTU: interfaceMTU
-      case DHCPv4Option.staticRoutes: staticRoutes
-      case DHCPv4Option.ntpServers: ntpServers
-      case DHCPv4Option.overload: overload
-      case DHCPv4Option.posixTimeZone: posixTimeZone
-      case DHCPv4Option.timeZoneName: timeZoneName
-      case DHCPv4Option.ipv6OnlyPreferred: ipv6OnlyPreferred
-      case DHCPv4Option.captivePortal: captivePortal
-      case DHCPv4Option.domainSearch: domainSearch
-      case DHCPv4Option.classlessRoutes: classlessRoutes
-      case DHCPv4Option.encryptedDNS: encryptedDNS
-      case DHCPv4Option.rapidCommit: rapidCommit
-      default: 0
+  private mutating func walk(_ message: RawSpan, from offset: Int, to end: Int) throws(Refusal) -> Bool {
+    var hasRepeated = false
+    var cursor = DHCPv4OptionCursor(message, from: offset, to: end)
+    while let option = cursor.next() {
+      let slot = DHCPv4OptionPlaces.slot(option.code)
+      if places[slot] == 0 {
+        places[slot] = UInt16(truncatingIfNeeded: option.offset)
+      } else {
+        hasRepeated = noteAnother(option, in: message) || hasRepeated
       }
     }
+    guard cursor.isWhole else { throw .dhcpv4OptionOverrun }
+    return hasRepeated
+  }
+
+  /// For a slot that is taken. Whether it is by the same option.
+  @inline(never)
+  private mutating func noteAnother(_ option: DHCPv4OptionCursor.Option, in message: RawSpan) -> Bool {
+    guard DHCPv4Option.isRead(option.code) else { return false }
+    let slot = DHCPv4OptionPlaces.slot(option.code)
+    let isRepeated = places[slot] == DHCPv4OptionPlaces.repeated || message.u8(Int(places[slot]) - 2) == option.code
+    places[slot] = isRepeated ? DHCPv4OptionPlaces.repeated : UInt16(truncatingIfNeeded: option.offset)
+    return isRepeated
+  }
+
+  @inline(never)
+  private mutating func join(_ message: RawSpan) {
+    joined.removeAll(keepingCapacity: true)
+    for code in DHCPv4Option.firstRead...DHCPv4Option.lastRead
+    where DHCPv4Option.isRead(code) && places[DHCPv4OptionPlaces.slot(code)] == DHCPv4OptionPlaces.repeated {
+      join(code, message)
+    }
+  }
+
+  private mutating func join(_ code: UInt8, _ message: RawSpan) {
+    let start = joined.count
+    joined += [code, 0, 0]
+    var pieces = 0
+    let fields = DHCPv4OptionCursor.fields(message)
+    for place in fields.indices {
+      var cursor = DHCPv4OptionCursor(message, from: fields[place].0, to: fields[place].1)
+      while let option = cursor.next() {
+        guard option.code == code, option.length > 0 else { continue }
+        pieces += 1
+        message.slice(option.offset, option.length).append(to: &joined)
+      }
+    }
+    guard pieces <= DHCPv4OptionPlaces.mostPieces else { return joined.removeSubrange(start...) }
+    let length = joined.count - start - 3
+    joined[start + 1] = UInt8(truncatingIfNeeded: length >> 8)
+    joined[start + 2] = UInt8(truncatingIfNeeded: length)
   }
 }

@@ -33,14 +33,20 @@ package enum DHCPv4Option {
   package static let encryptedDNS: UInt8 = 162
   static let end: UInt8 = 255
 
-  /// What the getters of `DHCPv4Message` read, in the order in which faults are told.
-  static let firstKnown = subnetMask
-  static let lastKnown = encryptedDNS
+  /// What `isRead` is true for is within these.
+  static let firstRead = subnetMask
+  static let lastRead = encryptedDNS
 
-  /// Whether `DHCPv4Message` reads it.
+  /// Whether `DHCPv4Message` reads it: the one list of these options. They all differ in their low six bits.
   @inline(__always)
   static func isRead(_ code: UInt8) -> Bool {
-    code == messageType || code == rapidCommit || DHCPv4Rule.isKnown(code)
+    switch code {
+    case subnetMask, routers, domainNameServers, hostName, domainName, interfaceMTU, staticRoutes, ntpServers,
+      leaseTime, overload, messageType, serverIdentifier, renewalTime, rebindingTime, rapidCommit, posixTimeZone,
+      timeZoneName, ipv6OnlyPreferred, captivePortal, domainSearch, classlessRoutes, encryptedDNS:
+      true
+    default: false
+    }
   }
 }
 
@@ -147,7 +153,7 @@ extension DHCPv4Message {
   private func address(_ code: UInt8) -> IPv4Address? { seconds(code).map { IPv4Address($0) } }
 
   @inline(__always)
-  private func seconds(_ code: UInt8) -> UInt32? { index.u32(code, in: message) }
+  private func seconds(_ code: UInt8) -> UInt32? { index.u32(code) }
 
   @_lifetime(copy self)
   @inline(__always)
@@ -182,16 +188,16 @@ extension DHCPv4Message {
 /// The malformed known options of a message, by number.
 package struct DHCPv4Faults: ~Escapable {
   private let message: DHCPv4Message
-  private var code = UInt16(DHCPv4Option.firstKnown)
+  private var code = UInt16(DHCPv4Option.firstRead)
 
   @_lifetime(copy message)
   init(_ message: DHCPv4Message) { self.message = message }
 
   package mutating func next() -> (code: UInt8, reason: Refusal)? {
-    while code <= UInt16(DHCPv4Option.lastKnown) {
+    while code <= UInt16(DHCPv4Option.lastRead) {
       let current = UInt8(code)
       code += 1
-      if DHCPv4Rule.isKnown(current), let reason = message.fault(current) { return (current, reason) }
+      if DHCPv4Option.isRead(current), let reason = message.fault(current) { return (current, reason) }
     }
     return nil
   }
@@ -204,20 +210,6 @@ enum DHCPv4Rule {
 
   /// Ones, then zeros.
   static func isMask(_ mask: UInt32) -> Bool { ~mask & (~mask &+ 1) == 0 }
-
-  @inline(__always)
-  static func isKnown(_ code: UInt8) -> Bool {
-    switch code {
-    case DHCPv4Option.subnetMask, DHCPv4Option.routers, DHCPv4Option.domainNameServers, DHCPv4Option.hostName,
-      DHCPv4Option.domainName, DHCPv4Option.interfaceMTU, DHCPv4Option.staticRoutes, DHCPv4Option.ntpServers,
-      DHCPv4Option.leaseTime, DHCPv4Option.overload, DHCPv4Option.renewalTime, DHCPv4Option.rebindingTime,
-      DHCPv4Option.serverIdentifier, DHCPv4Option.posixTimeZone, DHCPv4Option.timeZoneName,
-      DHCPv4Option.ipv6OnlyPreferred, DHCPv4Option.captivePortal, DHCPv4Option.domainSearch,
-      DHCPv4Option.classlessRoutes, DHCPv4Option.encryptedDNS:
-      true
-    default: false
-    }
-  }
 
   static func fault(_ code: UInt8, _ bytes: OptionBytes) -> Refusal? {
     switch code {

@@ -20,6 +20,16 @@ extension RawSpan {
   @inline(__always) func u16(_ offset: Int) -> UInt16 { load(offset, as: UInt16.self) }
   @inline(__always) func u32(_ offset: Int) -> UInt32 { load(offset, as: UInt32.self) }
   @inline(__always) func u64(_ offset: Int) -> UInt64 { load(offset, as: UInt64.self) }
+  /// Of an offset that the caller has just found to be within the span, and so is not checked again.
+  @unsafe @inline(__always) func u8(unchecked offset: Int) -> UInt8 {
+    unsafe unsafeLoad(fromUncheckedByteOffset: offset, as: UInt8.self)
+  }
+  @unsafe @inline(__always) func u16(unchecked offset: Int) -> UInt16 {
+    unsafe UInt16(bigEndian: unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt16.self))
+  }
+  @unsafe @inline(__always) func u32(unchecked offset: Int) -> UInt32 {
+    unsafe UInt32(bigEndian: unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt32.self))
+  }
   @inline(__always) func ipv4(_ offset: Int) -> IPv4Address { IPv4Address(u32(offset)) }
   @inline(__always) func ipv6(_ offset: Int) -> IPv6Address {
     guard holds(offset, 16) else { return .unspecified }
@@ -32,9 +42,20 @@ extension RawSpan {
   @inline(__always)
   @_lifetime(copy self)
   func slice(_ offset: Int, _ count: Int) -> RawSpan {
-    assert(offset >= 0 && count >= 0 && offset <= byteCount - count, "slice out of range")
-    guard offset >= 0, count >= 0, offset <= byteCount &- count else { return clamped(offset, count) }
-    return unsafe extracting(unchecked: Range(uncheckedBounds: (offset, offset &+ count)))
+    // As numbers without a sign, negative ones are too large.
+    let isInside =
+      UInt(bitPattern: offset) <= UInt(bitPattern: byteCount)
+      && UInt(bitPattern: count) <= UInt(bitPattern: byteCount &- offset)
+    assert(isInside, "slice out of range")
+    guard isInside else { return clamped(offset, count) }
+    return unsafe slice(unchecked: offset, count)
+  }
+
+  /// Likewise of bytes that the caller has found to be within the span.
+  @unsafe @inline(__always)
+  @_lifetime(copy self)
+  func slice(unchecked offset: Int, _ count: Int) -> RawSpan {
+    unsafe extracting(unchecked: Range(uncheckedBounds: (offset, offset &+ count)))
   }
 
   @inline(never)
@@ -48,37 +69,45 @@ extension RawSpan {
   /// Everything from `offset` on.
   @inline(__always)
   @_lifetime(copy self)
-  func slice(from offset: Int) -> RawSpan { slice(offset, byteCount - offset) }
+  func slice(from offset: Int) -> RawSpan { slice(offset, byteCount &- offset) }
 
   /// The one's complement sum of the span's 64-bit words in network order, the last one padded with zeros.
   func sumOfWords() -> UInt64 {
-    // Summed as little-endian words and swapped once: RFC 1071, 2 (B). Two sums, so that additions go side by side.
-    var first: UInt64 = 0
-    var second: UInt64 = 0
+    // Summed as little-endian words of 128 bits and swapped once: RFC 1071, 2 (B).
+    var sum: UInt128 = 0
     var carries: UInt64 = 0
     var offset = 0
     while offset <= byteCount &- 32 {
-      first = unsafe RawSpan.add(word(offset), to: first, &carries)
-      second = unsafe RawSpan.add(word(offset &+ 8), to: second, &carries)
-      first = unsafe RawSpan.add(word(offset &+ 16), to: first, &carries)
-      second = unsafe RawSpan.add(word(offset &+ 24), to: second, &carries)
+      sum = unsafe RawSpan.add(doubleWord(offset), to: sum, &carries)
+      sum = unsafe RawSpan.add(doubleWord(offset &+ 16), to: sum, &carries)
       offset &+= 32
     }
-    while offset <= byteCount &- 8 {
-      first = unsafe RawSpan.add(word(offset), to: first, &carries)
+    if offset <= byteCount &- 16 {
+      sum = unsafe RawSpan.add(doubleWord(offset), to: sum, &carries)
+      offset &+= 16
+    }
+    if offset <= byteCount &- 8 {
+      sum = unsafe RawSpan.add(UInt128(word(offset)), to: sum, &carries)
       offset &+= 8
     }
-    if offset < byteCount { second = RawSpan.add(lastWord(from: offset), to: second, &carries) }
+    if offset < byteCount { sum = RawSpan.add(UInt128(lastWord(from: offset)), to: sum, &carries) }
+    let low = UInt64(truncatingIfNeeded: sum)
+    let high = UInt64(truncatingIfNeeded: sum >> 64)
     // In halves nothing overflows.
-    let halves = first >> 32 &+ first & 0xFFFF_FFFF &+ second >> 32 &+ second & 0xFFFF_FFFF
-    return (halves &+ carries).byteSwapped
+    return (low >> 32 &+ low & 0xFFFF_FFFF &+ high >> 32 &+ high & 0xFFFF_FFFF &+ carries).byteSwapped
   }
 
   @inline(__always)
-  private static func add(_ word: UInt64, to sum: UInt64, _ carries: inout UInt64) -> UInt64 {
+  private static func add(_ word: UInt128, to sum: UInt128, _ carries: inout UInt64) -> UInt128 {
     let (result, overflow) = sum.addingReportingOverflow(word)
     carries &+= overflow ? 1 : 0
     return result
+  }
+
+  /// Sixteen bytes as they stand, the first one lowest.
+  @unsafe @inline(__always)
+  private func doubleWord(_ offset: Int) -> UInt128 {
+    unsafe UInt128(littleEndian: unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt128.self))
   }
 
   /// Eight bytes as they stand, the first one lowest.

@@ -61,11 +61,12 @@ package struct NeighbourDiscoveryOptions: ~Escapable {
   }
 
   /// That every option has a length and ends within `bytes` (RFC 4861, 6.1.2).
+  @inline(__always)
   static func check(_ bytes: RawSpan) throws(Refusal) {
     var offset = 0
     while offset < bytes.byteCount {
       guard bytes.byteCount &- offset > Field.length else { throw .raOptionOverrun }
-      let length = Int(bytes.u8(offset &+ Field.length)) &* Field.unit
+      let length = Int(unsafe bytes.u8(unchecked: offset &+ Field.length)) &* Field.unit
       guard length > 0 else { throw .raOptionLength }
       guard length <= bytes.byteCount &- offset else { throw .raOptionOverrun }
       offset &+= length
@@ -77,9 +78,10 @@ package struct NeighbourDiscoveryOptions: ~Escapable {
   @inline(__always)
   package mutating func next() -> NeighbourDiscoveryOption? {
     guard offset < bytes.byteCount else { return nil }
-    let type = bytes.u8(offset)
-    let length = Int(bytes.u8(offset &+ Field.length)) &* Field.unit
-    let option = bytes.slice(offset, length)
+    // `check` found type, length and all the rest of it within the bytes.
+    let type = unsafe bytes.u8(unchecked: offset)
+    let length = Int(unsafe bytes.u8(unchecked: offset &+ Field.length)) &* Field.unit
+    let option = unsafe bytes.slice(unchecked: offset, length)
     offset &+= length
     if type == Kind.provisioningDomain {
       // RFC 8801, 3.1: one PvD option counts, and none inside it.

@@ -21,7 +21,7 @@ package enum Packet: ~Escapable {
   /// What this host sent itself is no news from the network: only its clients' DHCP requests are let through, and
   /// their transport checksum, often left to the card, is not asked for.
   @_lifetime(copy bytes)
-  @inline(__always)
+  @inline(always)
   package static func decode(_ bytes: RawSpan, family: Family, arrival: Arrival) throws(Refusal) -> Packet {
     let isChecked = arrival.checksum == .ready && !arrival.outgoing
     switch family {

@@ -3,14 +3,6 @@ import CLinux
 import MIF
 import Platform
 
-/// Why there is no object.
-enum FetchFailure: Error, Equatable {
-  /// There was no server to talk to, or it fell silent.
-  case notReached(String)
-  /// An error of TLS or HTTP, or no such object.
-  case refused(String)
-}
-
 /// HTTP over TLS through one provisioning domain: its DNS servers, its interface, its addresses. The agent connects and
 /// passes the socket; libcurl, which opens none itself, does TLS and HTTP on it.
 struct Download {

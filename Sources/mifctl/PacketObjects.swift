@@ -7,7 +7,9 @@ enum PacketObjects {
     do {
       switch try Packet.decode(bytes, family: family, arrival: arrival) {
       case .routerAdvertisement(let advertisement): return outgoing + routerAdvertisement(advertisement)
-      case .dhcpv4(let datagram): return outgoing + DHCPObjects.message(try DHCPv4Message(datagram))
+      case .dhcpv4(let datagram):
+        var places = DHCPv4OptionPlaces()
+        return outgoing + DHCPObjects.message(try DHCPv4Message(datagram, &places))
       case .dhcpv6(let message): return outgoing + DHCPObjects.message(message)
       case .icmpError(let message): return outgoing + icmpError(try ICMPError(message))
       case .redirect(let message): return outgoing + redirect(try Redirect(message))

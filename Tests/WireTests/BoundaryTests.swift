@@ -105,6 +105,12 @@ import Wire
     .init("MTU 68", "RFC 2132 5.1", Build.ack([26, 2, 0, 68])),
     .init("domain with dot and zero at its end", "RFC 2132 2", Build.ack([15, 3, 97, 46, 0])),
     .init("16 pieces", "RFC 3396 5", Build.ack((0..<16).flatMap { _ in [6, 4, 192, 0, 2, 53] as [UInt8] })),
+    .init(
+      "16 pieces of one option and 16 of another", "RFC 3396 5",
+      Build.ack((0..<16).flatMap { _ in [6, 4, 192, 0, 2, 53, 42, 4, 192, 0, 2, 123] as [UInt8] })),
+    .init(
+      "16 pieces and as many of nothing", "RFC 3396 7",
+      Build.ack((0..<16).flatMap { _ in [6, 4, 192, 0, 2, 53, 6, 0] as [UInt8] })),
     .init("REPLY without a client", "RFC 8415 16.10", Build.dhcpv6(7, Build.dhcpv6Option(2, Build.serverDUID))),
     .init(
       "DUIDs of 3 and 130 bytes", "RFC 8415 11.1",
@@ -222,7 +228,8 @@ import Wire
       Issue.record("not DHCPv4")
       return
     }
-    let message = try DHCPv4Message(datagram)
+    var places = DHCPv4OptionPlaces()
+    let message = try DHCPv4Message(datagram, &places)
     body(message)
   }
 
@@ -244,6 +251,79 @@ import Wire
       let isThere = message.contains(6)
       #expect(!isThere)
     }
+  }
+
+  /// All that a message is asked for by number.
+  static let readOptions: [UInt8] = [
+    1, 3, 6, 12, 15, 26, 33, 42, 51, 52, 53, 54, 58, 59, 80, 100, 101, 108, 114, 119, 121, 162,
+  ]
+
+  /// A message with these options and no others, those that it must have in front: `code` is then there twice if it is
+  /// one of them.
+  private func message(_ options: [UInt8]) -> [UInt8] {
+    Build.udp4(Build.dhcpv4Message([53, 1, 5, 54, 4, 192, 0, 2, 1] + options + [255]), to: 68)
+  }
+
+  @Test("Every option is found among all others (RFC 2131 4.1)", arguments: readOptions)
+  func everyOption(code: UInt8) throws {
+    let others = (UInt8(1)...254).filter { ![51, 52, 53, 54].contains($0) }.flatMap { [$0, 1, $0] as [UInt8] }
+    try acknowledged(message(others)) { message in
+      guard ![51, 52, 53, 54].contains(code) else { return }
+      let value = message.option(code)?.array
+      #expect(value == [code])
+    }
+  }
+
+  @Test("No option hides another that it shares bits with (RFC 3396 7)", arguments: readOptions)
+  func similarNumbers(code: UInt8) throws {
+    guard ![52, 53, 54].contains(code) else { return }
+    for bits: UInt8 in [1, 2, 4, 8, 16, 32, 64, 128, 192] {
+      let other = code ^ bits
+      guard other != 0, other != 255, ![52, 53, 54].contains(other) else { continue }
+      let foreign: [UInt8] = [other, 2, 7, 7]
+      let first: [UInt8] = [code, 1, 1]
+      let second: [UInt8] = [code, 1, 2]
+      for (options, expected) in [
+        (foreign, nil), (foreign + first, [1]), (first + foreign, [1]), (foreign + first + foreign, [1]),
+        (first + foreign + second, [1, 2]), (foreign + foreign + first + second + foreign, [1, 2]),
+      ] as [([UInt8], [UInt8]?)] {
+        try acknowledged(message(options)) { message in
+          let value = message.option(code)?.array
+          let isThere = message.contains(code)
+          #expect(value == expected, "\(code) with \(other)")
+          #expect(isThere == (expected != nil), "\(code) with \(other)")
+        }
+      }
+    }
+  }
+
+  @Test("16 pieces of any option are one value, 17 are none (RFC 3396 5)", arguments: readOptions)
+  func pieces(code: UInt8) throws {
+    guard ![52, 53, 54].contains(code) else { return }
+    for count in [2, 16, 17] {
+      try acknowledged(message((0..<count).flatMap { [code, 1, UInt8($0)] as [UInt8] })) { message in
+        let value = message.option(code)?.array
+        let fault = message.fault(code)
+        let isThere = message.contains(code)
+        #expect(value == (count > 16 ? nil : (0..<count).map { UInt8($0) }))
+        #expect((fault == .dhcpv4OptionSegments) == (count > 16))
+        #expect(isThere)
+      }
+    }
+  }
+
+  @Test("Room that was used says nothing of the next message")
+  func roomIsReused() throws {
+    var places = DHCPv4OptionPlaces()
+    let messages = [message([6, 4, 1, 1, 1, 1, 6, 4, 2, 2, 2, 2]), message([]), message([6, 4, 3, 3, 3, 3])]
+    var told: [[String]?] = []
+    for bytes in messages {
+      guard case .dhcpv4(let datagram) = try Packet.decode(bytes.rawSpan, family: .v4, arrival: Arrival(interface: 1))
+      else { continue }
+      let message = try DHCPv4Message(datagram, &places)
+      told.append(message.domainNameServers?.array)
+    }
+    #expect(told == [["1.1.1.1", "2.2.2.2"], nil, ["3.3.3.3"]])
   }
 
   @Test("A route split between two options (RFC 3396 8)")

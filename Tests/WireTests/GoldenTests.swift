@@ -128,7 +128,8 @@ import Wire
       Issue.record("not DHCPv4")
       return
     }
-    let message = try DHCPv4Message(datagram)
+    var places = DHCPv4OptionPlaces()
+    let message = try DHCPv4Message(datagram, &places)
     #expect(message.source.description == "192.0.2.1")
     #expect(message.destination.description == "192.0.2.10")
     #expect(message.kind == .ack && message.isToClient)
@@ -181,7 +182,8 @@ import Wire
       Issue.record("not DHCPv4")
       return
     }
-    let message = try DHCPv4Message(datagram)
+    var places = DHCPv4OptionPlaces()
+    let message = try DHCPv4Message(datagram, &places)
     #expect(message.kind == .request && !message.isToClient && message.transaction == 0x1234_5678)
     #expect(message.serverIdentifier?.description == "192.0.2.1" && message.leaseTime == nil)
   }

@@ -181,7 +181,8 @@ struct FixedRandom: RandomNumberGenerator {
     #expect(refusals(of: bytes) == [])
     guard case .dhcpv4(let datagram) = try Packet.decode(bytes.rawSpan, family: .v4, arrival: Arrival(interface: 1))
     else { return }
-    let message = try DHCPv4Message(datagram)
+    var places = DHCPv4OptionPlaces()
+    let message = try DHCPv4Message(datagram, &places)
     var count = 0
     if var names = message.domainSearch { while names.next() != nil { count += 1 } }
     #expect(count == 64)

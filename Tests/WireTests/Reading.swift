@@ -67,7 +67,9 @@ func refusal(
 ) -> Refusal? {
   do {
     switch try Packet.decode(bytes.rawSpan, family: given ?? family(of: bytes), arrival: arrival) {
-    case .dhcpv4(let datagram): _ = try DHCPv4Message(datagram)
+    case .dhcpv4(let datagram):
+      var places = DHCPv4OptionPlaces()
+      _ = try DHCPv4Message(datagram, &places)
     case .icmpError(let message): _ = try ICMPError(message)
     case .redirect(let message): _ = try Redirect(message)
     case .routerAdvertisement, .dhcpv6: break
@@ -100,7 +102,9 @@ struct Reader {
     case .routerAdvertisement(let advertisement):
       amount += Int(advertisement.header.routerLifetime) + Int(advertisement.header.preference.rawValue) + 1
       read(advertisement.options)
-    case .dhcpv4(let datagram): read(try DHCPv4Message(datagram))
+    case .dhcpv4(let datagram):
+      var places = DHCPv4OptionPlaces()
+      read(try DHCPv4Message(datagram, &places))
     case .dhcpv6(let message):
       amount += Int(message.transaction) + Int(message.status.rawValue) + (message.hasRapidCommit ? 1 : 0)
       if let identifier = message.clientIdentifier { amount += identifier.array.count }

@@ -445,6 +445,15 @@ struct RefusalCase: Sendable, CustomTestStringConvertible {
       "resolver longer than its option", "RFC 9463 5.1", .dhcpv4OptionValue, Build.ack(option(162, [0, 9, 0, 1, 0]))),
     .init(
       "17 pieces", "RFC 3396 5", .dhcpv4OptionSegments, Build.ack((0..<17).flatMap { _ in option(6, [192, 0, 2, 53]) })),
+    .init(
+      "17 pieces, one in the file field", "RFC 3396 7", .dhcpv4OptionSegments,
+      Build.ack([52, 1, 1] + (0..<16).flatMap { _ in option(6, [192, 0, 2, 53]) }, file: option(6, [1, 2, 3, 4]))),
+    .init("routers of no bytes, twice", "RFC 3396 7", .dhcpv4OptionLength, Build.ack(option(3, []) + option(3, []))),
+    .init(
+      "host name of no bytes, twice", "RFC 3396 7", .dhcpv4OptionLength, Build.ack(option(12, []) + option(12, []))),
+    .init(
+      "lease of no bytes, thrice", "RFC 3396 7", .dhcpv4OptionLength,
+      Build.udp4(Build.dhcpv4Message([53, 1, 5, 54, 4, 192, 0, 2, 1, 51, 0, 51, 0, 51, 0, 255]), to: 68)),
   ]
 
   // MARK: DHCPv6
