@@ -83,6 +83,11 @@ package struct RingCounters: Hashable, Sendable {
     frames = size / PacketRing.frameSize
   }
 
+  /// Whether `drain` would have something to hand on. No system call.
+  package var hasWaiting: Bool {
+    unsafe clinux_load_acquire(memory.base + next * PacketRing.frameSize) & UInt32(TP_STATUS_USER) != 0
+  }
+
   /// Hands on what waits, oldest first and in place, at most `limit` frames: what it holds is gone when `body`
   /// returns. The number of frames that were taken out; at `limit` there may be more. No system call.
   package mutating func drain(limit: Int, _ body: (RawSpan, Family, Arrival) -> Void) -> Int {

@@ -92,7 +92,7 @@ class Printer(Contestant):
 
     @property
     def installed(self) -> bool:
-        return shutil.which(self.command[0]) is not None
+        return shutil.which(self.name.split()[0]) is not None
 
     def start(self, stage: Stage, log: Log, kind: str) -> None:
         command = [word.replace("IFACE", stage.uplink.interface) for word in self.command]
@@ -114,7 +114,7 @@ def printers() -> list[Printer]:
     found = [
         Printer("ip monitor prefix", ["ip", "monitor", "prefix", "dev", "IFACE"], ("ra",)),
         Printer("ndptool monitor", ["ndptool", "monitor", "-t", "ra", "-i", "IFACE"], ("ra",)),
-        Printer("rdisc6", ["rdisc6", "-m", "-w", "600000", "IFACE"], ("ra",)),
+        Printer("rdisc6", ["stdbuf", "-oL", "rdisc6", "-m", "-w", "600000", "IFACE"], ("ra",)),
         Printer("tcpdump", ["tcpdump", "--immediate-mode", "-l", "-n", "-i", "IFACE", "icmp6"], both),
     ]
     return [each for each in found if each.installed]

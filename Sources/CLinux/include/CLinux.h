@@ -289,6 +289,15 @@ static inline void clinux_store_release(void *word, uint32_t value) {
   __atomic_store_n((uint32_t *)word, value, __ATOMIC_RELEASE);
 }
 
+// Tells the processor that this is a loop that waits.
+static inline void clinux_relax(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
 // mmap(2) fails with a cast of -1.
 static inline void *clinux_map_shared(int fd, size_t length) {
   void *memory = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
