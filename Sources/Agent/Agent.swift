@@ -325,9 +325,12 @@ extension Agent {
     Moment(Instant(nanoseconds: Clock.bootTime()), timestamp: Clock.realTime())
   }
 
-  @inline(never)
   private func hear(_ bytes: RawSpan, _ family: Family, _ arrival: Arrival) {
-    let instant = Instant(nanoseconds: Clock.bootTime())
+    hear(bytes, family, arrival, at: Instant(nanoseconds: Clock.bootTime()))
+  }
+
+  @inline(never)
+  private func hear(_ bytes: RawSpan, _ family: Family, _ arrival: Arrival, at instant: Instant) {
     state.hear(bytes, family, arrival, at: instant) { question in
       flows?.verdict(question, at: instant.nanoseconds, keeper) ?? .live
     }
@@ -358,7 +361,9 @@ extension Agent {
     var heard = 0
     var isDrained = false
     while !isDrained, heard < Agent.errorBite {
-      let count = packets.hearErrors(limit: Agent.errorMorsel, hear)
+      // Asked for once: what is heard in one go was there when it began.
+      let instant = Instant(nanoseconds: Clock.bootTime())
+      let count = packets.hearErrors(limit: Agent.errorMorsel) { hear($0, $1, $2, at: instant) }
       heard += count
       isDrained = count < Agent.errorMorsel
       if !isDrained { hearControl() }

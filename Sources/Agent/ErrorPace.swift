@@ -5,10 +5,10 @@ struct ErrorPace {
   private static let most = 64
   private static let window: UInt64 = 1_000_000
   /// and ends when fewer come from one look to the next.
-  private static let least = 4
-  /// From one look to the next, nanoseconds: as late as an error of a flood can be. At 500,000 frames a second that is two
-  /// thirds of a ring of the default size.
-  private static let interval: UInt64 = 250_000
+  private static let least = 16
+  /// From one look to the next, nanoseconds: as late as an error of a flood can be. A ring of the default size holds what
+  /// 500,000 frames a second bring in one and a half of it.
+  private static let interval: UInt64 = 1_000_000
 
   private var heard = 0
   private var windowStart: UInt64 = 0
