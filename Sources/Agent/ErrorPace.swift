@@ -7,7 +7,7 @@ struct ErrorPace {
   /// and ends when fewer come from one look to the next.
   private static let least = 16
   /// From one look to the next, nanoseconds: as late as an error of a flood can be. A ring of the default size holds what
-  /// 500,000 frames a second bring in one and a half of it.
+  /// 500,000 frames a second bring in three of it.
   private static let interval: UInt64 = 1_000_000
 
   private var heard = 0

@@ -38,7 +38,7 @@ package struct RingCounters: Hashable, Sendable {
     package var frameSize: Int {
       switch self {
       case .control: 2048
-      case .errors: 512
+      case .errors: 256
       }
     }
   }

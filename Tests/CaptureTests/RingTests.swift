@@ -192,8 +192,8 @@ struct Rings {
     try inNamespace {
       var ring = try PacketRing(.errors, .v4, size: 4096)
       let cable = try Cable()
-      for _ in 0..<10 { cable.send(ethernet(0x0800, Rings.portUnreachable)) }
-      _ = ring.hear(8)
+      for _ in 0..<18 { cable.send(ethernet(0x0800, Rings.portUnreachable)) }
+      _ = ring.hear(16)
       cable.send(ethernet(0x0800, Rings.portUnreachable))
       _ = ring.hear(1)
       let marked = ring.isLosing
