@@ -75,6 +75,9 @@ class Mifd(Contestant):
 
     def stop(self) -> None:
         stop(self.subscriber)
+        # One that spins leaves nothing to anybody else.
+        if self.spin:
+            self.end()
 
     def end(self) -> None:
         if self.agent is not None:

@@ -154,7 +154,9 @@ def measure(
     for number in range(rounds):
         for flood in floods:
             tell(f"flood of {flood.name} at {rate or 'full'} rate, round {number + 1} of {rounds}")
-            outcomes = [flood_floor(stage, via, flood, burst, bursts, rate) for via in vias]
+            # The floor hears ICMPv6 only.
+            heard = () if "dhcp4" in flood.arguments else vias
+            outcomes = [flood_floor(stage, via, flood, burst, bursts, rate) for via in heard]
             outcomes += [flood_agent(stage, each, flood, burst, bursts, rate) for each in agents]
             for one in outcomes:
                 total = found.setdefault((one.contestant, one.flood), Outcome(one.contestant, one.flood, rate))

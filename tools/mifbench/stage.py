@@ -45,10 +45,10 @@ class Placement:
     receiver: int | None
     subscriber: int | None
     first: bool
-    """Scheduled as SCHED_RR 1: what else the machine does waits."""
+    """Scheduled as SCHED_RR: what else the machine does waits. The sender is ahead of those who hear, who may spin."""
 
-    def prefix(self, processor: int | None) -> list[str]:
-        words = ["chrt", "-r", "1"] if self.first else []
+    def prefix(self, processor: int | None, priority: int = 1) -> list[str]:
+        words = ["chrt", "-r", str(priority)] if self.first else []
         return words + (["taskset", "-c", str(processor)] if processor is not None else [])
 
     def put(self, pid: int, processor: int | None) -> None:
@@ -140,7 +140,7 @@ class Stage:
         path = ["--host-mac", uplink.host_mac, "--router-mac", uplink.router_mac, "--port", str(UDP_PORT)]
         path += ["--host6", uplink.host6, "--router6", uplink.router6]
         path += ["--host4", uplink.host4, "--router4", uplink.router4]
-        command = [*self.placement.prefix(self.placement.sender), str(self.build / "sender")]
+        command = [*self.placement.prefix(self.placement.sender, 2), str(self.build / "sender")]
         command += ["--interface", "host0", "--log", str(log.path), *path, *arguments]
         text = self.lab.r1.run(*command, seconds=seconds)
         found: dict[str, int] = json.loads(text) if text.strip() else {}
