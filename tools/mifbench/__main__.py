@@ -36,7 +36,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="less than a minute: fewer events, fewer contestants")
     parser.add_argument("--samples", type=int, default=10_000, help="events for each contestant (%(default)s)")
     parser.add_argument("--rounds", type=int, default=4, help="turns that these come in (%(default)s)")
-    parser.add_argument("--period", type=int, default=500, metavar="US", help="between two events (%(default)s)")
+    parser.add_argument("--period", type=int, default=200, metavar="US", help="between two events (%(default)s)")
     parser.add_argument("--subscribers", type=int, default=1, help="of the floor and of the agent, 1 to 1024")
     parser.add_argument("--placement", choices=PLACEMENTS, default="one-core",
                         help="of sender, receiver and subscriber, one event at a time (%(default)s)")  # fmt: skip
@@ -84,7 +84,7 @@ def measure_latency(found: argparse.Namespace, named: list[tuple[str, Path]]) ->
     with Stage(Placement(*PLACEMENTS[found.placement], not found.polite)) as stage:
         contestants: list[Contestant] = [Floor("recvmsg"), *(Mifd(path, name) for name, path in named)]
         if not found.quick:
-            contestants += [Mifd(path, f"{name}, flow check", icmp_check="flow") for name, path in named]
+            contestants += [Mifd(path, f"{name}, flow check", ("icmp6",), icmp_check="flow") for name, path in named]
             contestants += [Floor(via) for via in ("v2", "v3", "raw6", "pcap") if via != "pcap" or stage.has_pcap]
             contestants += printers() if found.subscribers == 1 else []
         for kind in ("icmp6", "ra"):
@@ -101,7 +101,7 @@ def measure_spinning(found: argparse.Namespace, named: list[tuple[str, Path]]) -
     """Nobody sleeps but the sender. On two processors it has to share one with the subscriber, so the agent has the other.
     Short rounds: what spins ahead of all others for a second is stopped by the kernel for a twentieth of one."""
     with Stage(Placement(0, 1, 0, not found.polite)) as stage:
-        spinning: list[Contestant] = [Mifd(path, f"{name}, spinning", spin=True, busy_poll="yes") for name, path in named]
+        spinning: list[Contestant] = [Mifd(path, f"{name}, spinning", ("icmp6",), spin=True, busy_poll="yes") for name, path in named]
         return latency.measure(
             stage, spinning, "icmp6", True, found.samples, -(-found.samples // 500), found.period, 1, progress
         )

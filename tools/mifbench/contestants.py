@@ -48,9 +48,17 @@ class Floor(Contestant):
 class Mifd(Contestant):
     """The agent. It stays: what it knows of one measurement makes the next one no slower."""
 
-    def __init__(self, binary: Path, label: str = "mifd", spin: bool = False, **settings: object) -> None:
+    def __init__(
+        self,
+        binary: Path,
+        label: str = "mifd",
+        kinds: tuple[str, ...] = ("icmp6", "ra"),
+        spin: bool = False,
+        **settings: object,
+    ) -> None:
         self.binary = binary
         self.name = label
+        self.kinds = kinds
         self.spin = spin
         # Each event is another path: all of them are kept, and none runs out while it is measured.
         paths: dict[str, object] = {"unreachable-paths": 65536, "hold-time": 86400, "icmp-check": "address"}
