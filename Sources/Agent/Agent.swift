@@ -25,8 +25,10 @@ package final class Agent {
     static let flows: UInt64 = 8
   }
 
-  /// ICMP errors looked at before everybody else has a turn.
+  /// ICMP errors of each family looked at before everybody else has a turn,
   private static let errorBite = 256
+  /// and before control packets have.
+  private static let errorMorsel = 32
   /// Netlink messages likewise.
   private static let kernelBite = 32
 
@@ -36,6 +38,8 @@ package final class Agent {
   private let signals: Signals
   private var kernel: KernelState
   private var packets: PacketSockets
+  private var errorPace = ErrorPace()
+  private let busyPolls: Bool
   /// nil where an ICMP error need only quote an address of this host's.
   private var flows: FlowCheck?
   private var taps: ClientTaps
@@ -92,6 +96,7 @@ package final class Agent {
       self.poller = poller
       self.timer = timer
       self.packets = packets
+      busyPolls = configuration.busyPolls
       self.kernel = kernel
       self.flows = flows
       self.subscribers = subscribers
@@ -197,7 +202,7 @@ extension Agent {
       arm()
       let count: Int
       do throws(Errno) {
-        count = try poller.wait(milliseconds: hasMore ? 0 : -1)
+        count = try busyPolls ? spin() : poller.wait(milliseconds: hasMore ? 0 : -1)
       } catch {
         throw .system(SystemFailure("wait for events", [], error))
       }
@@ -218,7 +223,7 @@ extension Agent {
       if isKernelReady || hasMore || kernelIsDue { hasMore = try serveKernel() } else { hasMore = false }
       // Before the errors, of which there may be many.
       subscribers.wakeReaders()
-      if packets.hearErrors(limit: Agent.errorBite, hear) { hasMore = true }
+      if hearErrors() { hasMore = true }
       hearEndedAttempts()
       for index in 0..<count {
         let event = poller.event(index)
@@ -298,7 +303,7 @@ extension Agent {
     state.clearAnnouncements()
     subscribers.learn(state, at: Clock.bootTime())
     do throws(Errno) {
-      try packets.watch(poller, token: Token.packets)
+      try packets.watch(poller, token: Token.packets, busyPolls ? [] : .read)
       if let ends = flows?.ends { try poller.add(ends, token: Token.flows, .read) }
       try subscribers.watch(poller)
     } catch {
@@ -311,6 +316,7 @@ extension Agent {
   private func arm() {
     var deadline = state.nextDeadline
     if let kernel = kernel.deadline { deadline = min(deadline, Instant(nanoseconds: kernel)) }
+    if let look = errorPace.nextLook { deadline = min(deadline, Instant(nanoseconds: look)) }
     if let subscribers = subscribers.deadline { deadline = min(deadline, Instant(nanoseconds: subscribers)) }
     if followsClients, let taps = taps.deadline { deadline = min(deadline, Instant(nanoseconds: taps)) }
     // Fails only for times that no clock has.
@@ -321,9 +327,12 @@ extension Agent {
     Moment(Instant(nanoseconds: Clock.bootTime()), timestamp: Clock.realTime())
   }
 
-  @inline(never)
   private func hear(_ bytes: RawSpan, _ family: Family, _ arrival: Arrival) {
-    let instant = Instant(nanoseconds: Clock.bootTime())
+    hear(bytes, family, arrival, at: Instant(nanoseconds: Clock.bootTime()))
+  }
+
+  @inline(never)
+  private func hear(_ bytes: RawSpan, _ family: Family, _ arrival: Arrival, at instant: Instant) {
     state.hear(bytes, family, arrival, at: instant) { question in
       flows?.verdict(question, at: instant.nanoseconds, keeper) ?? .live
     }
@@ -345,6 +354,37 @@ extension Agent {
       } else if !taps.isTapped(arrival.interface), state.expectsDHCPClient(arrival.interface) {
         // A router asks for DHCPv6.
         taps.consider(arrival.interface, state, at: Clock.bootTime(), poller, token: Token.taps)
+      }
+    }
+  }
+
+  /// Hands the ICMP errors that wait to the state, a bite of them at most. True if there may be more.
+  private func hearErrors() -> Bool {
+    var heard = 0
+    var isDrained = false
+    while !isDrained, heard < Agent.errorBite {
+      // Asked for once: what is heard in one go was there when it began.
+      let instant = Instant(nanoseconds: Clock.bootTime())
+      let count = packets.hearErrors(limit: Agent.errorMorsel) { hear($0, $1, $2, at: instant) }
+      heard += count
+      isDrained = count < Agent.errorMorsel
+      if !isDrained { hearControl() }
+    }
+    if !busyPolls, heard > 0 || errorPace.nextLook != nil, errorPace.note(heard, at: Clock.bootTime()) {
+      _ = try? packets.watchErrors(poller, token: Token.packets, errorPace.nextLook == nil ? .read : [])
+    }
+    return !isDrained
+  }
+
+  /// Waits without sleeping (`busy-poll`): looks at the rings, which takes no system call, and now and then at everything
+  /// else.
+  private func spin() throws(Errno) -> Int {
+    while true {
+      let count = try poller.wait(milliseconds: 0)
+      if count > 0 { return count }
+      for _ in 0..<128 {
+        if packets.hasWaiting { return 0 }
+        Process.relax()
       }
     }
   }

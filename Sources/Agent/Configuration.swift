@@ -19,6 +19,9 @@ package struct Configuration: Sendable {
   /// Whether DHCP clients on this host are followed, which costs every packet of their interfaces a copy.
   package var followsDHCPClients = true
 
+  /// Whether the agent waits for packets without ever sleeping: a processor of its own, for the least latency.
+  package var busyPolls = false
+
   /// Who the engine becomes if it is started as root: `user`, or else the user `mifd` of /etc/passwd, or else nobody
   /// (65534). nil for staying root.
   package var identity: (user: UInt32, group: UInt32)? {
@@ -123,6 +126,7 @@ package struct Configuration: Sendable {
     case "user": user = UInt32(try number(value, 0...4_294_967_294))
     case "control-ring": controlRing = try number(value, 16_384...67_108_864)
     case "error-ring": errorRing = try number(value, 16_384...67_108_864)
+    case "busy-poll": busyPolls = try choice(value)
     case "dhcp-clients": followsDHCPClients = try choice(value)
     case "pvd-info": fetchesInformation = try choice(value)
     case "pvd-info-program": informationProgram = try path(value)

@@ -22,11 +22,23 @@ struct PacketSockets: ~Copyable {
     self.errorsV6 = errorsV6
   }
 
-  func watch(_ poller: borrowing Poller, token: UInt64) throws(Errno) {
-    try poller.add(controlV4.descriptor.number, token: token, .read)
-    try poller.add(controlV6.descriptor.number, token: token, .read)
-    try poller.add(errorsV4.descriptor.number, token: token, .read)
-    try poller.add(errorsV6.descriptor.number, token: token, .read)
+  /// Has the poller watch all rings; without any interest it tells of errors of the sockets only.
+  func watch(_ poller: borrowing Poller, token: UInt64, _ interest: Poller.Interest) throws(Errno) {
+    try poller.add(controlV4.descriptor.number, token: token, interest)
+    try poller.add(controlV6.descriptor.number, token: token, interest)
+    try poller.add(errorsV4.descriptor.number, token: token, interest)
+    try poller.add(errorsV6.descriptor.number, token: token, interest)
+  }
+
+  /// Whether errors wake who waits for the poller.
+  func watchErrors(_ poller: borrowing Poller, token: UInt64, _ interest: Poller.Interest) throws(Errno) {
+    try poller.modify(errorsV4.descriptor.number, token: token, interest)
+    try poller.modify(errorsV6.descriptor.number, token: token, interest)
+  }
+
+  /// Whether a packet waits in any ring. Without a system call.
+  var hasWaiting: Bool {
+    controlV6.hasWaiting || errorsV6.hasWaiting || errorsV4.hasWaiting || controlV4.hasWaiting
   }
 
   /// Hands on the control packets that wait, as many as a ring holds at most. Without a system call: it may be asked
@@ -36,11 +48,9 @@ struct PacketSockets: ~Copyable {
     _ = controlV6.drain(limit: 64, body)
   }
 
-  /// Hands on at most `limit` errors of each family. True if there may be more.
-  mutating func hearErrors(limit: Int, _ body: (RawSpan, Family, Arrival) -> Void) -> Bool {
-    let v4 = errorsV4.drain(limit: limit, body)
-    let v6 = errorsV6.drain(limit: limit, body)
-    return v4 == limit || v6 == limit
+  /// Hands on at most `limit` errors of each family: how many in all.
+  mutating func hearErrors(limit: Int, _ body: (RawSpan, Family, Arrival) -> Void) -> Int {
+    errorsV4.drain(limit: limit, body) + errorsV6.drain(limit: limit, body)
   }
 
   /// Errors of the sockets themselves are taken away, or the poller would go on about them.

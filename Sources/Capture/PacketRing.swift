@@ -32,10 +32,19 @@ package struct RingCounters: Hashable, Sendable {
       case .errors: 384 << 10
       }
     }
+
+    /// One frame holds one packet and about 80 bytes about it. Most errors are small, and a flood of them is to fit: a
+    /// longer one comes through the socket's buffer.
+    package var frameSize: Int {
+      switch self {
+      case .control: 2048
+      case .errors: 256
+      }
+    }
   }
 
-  /// One frame holds one packet and about 80 bytes about it. What does not fit is cut and marked truncated.
-  package static var frameSize: Int { 2048 }
+  /// What is longer is cut and marked truncated.
+  package static var longestPacket: Int { 2048 }
 
   package let descriptor: Descriptor
   package private(set) var counters = RingCounters()
@@ -44,6 +53,9 @@ package struct RingCounters: Hashable, Sendable {
 
   private let memory: SharedMemory
   private let frames: Int
+  private let frameSize: Int
+  /// Whole packets that a frame has only the start of. None where frames hold the longest.
+  private var long: [UInt8]
   private var next = 0
 
   /// Hears one kind of one family on all interfaces, present and future.
@@ -58,20 +70,24 @@ package struct RingCounters: Hashable, Sendable {
       case (.errors, .v6): Filter.errorsV6()
       }
     try self.init(
-      filter, etherType: UInt16(family == .v4 ? ETH_P_IP : ETH_P_IPV6), interface: 0, size: size ?? kind.defaultSize)
+      filter, etherType: UInt16(family == .v4 ? ETH_P_IP : ETH_P_IPV6), interface: 0, size: size ?? kind.defaultSize,
+      frameSize: kind.frameSize)
   }
 
   /// - Parameter interface: its index, or 0 for all.
-  init(_ filter: Filter, etherType: UInt16, interface: UInt32, size: Int) throws(SystemFailure) {
+  init(
+    _ filter: Filter, etherType: UInt16, interface: UInt32, size: Int, frameSize: Int = PacketRing.longestPacket
+  ) throws(SystemFailure) {
     // Blocks of one page: larger ones would need memory that hangs together. The mapping has them end to end.
     let page = Int(getpagesize())
     let size = max(size, page).roundedUp(toMultipleOf: page)
     let layout = tpacket_req(
-      tp_block_size: UInt32(page), tp_block_nr: UInt32(size / page), tp_frame_size: UInt32(PacketRing.frameSize),
-      tp_frame_nr: UInt32(size / PacketRing.frameSize))
+      tp_block_size: UInt32(page), tp_block_nr: UInt32(size / page), tp_frame_size: UInt32(frameSize),
+      tp_frame_nr: UInt32(size / frameSize))
     let descriptor = Descriptor(
       taking: try openPacketSocket(filter, etherType: etherType, interface: interface) { number throws(SystemFailure) in
         try setPacketOption(number, PACKET_VERSION, Int32(TPACKET_V2.rawValue), "use TPACKET_V2")
+        try setPacketOption(number, PACKET_COPY_THRESH, Int32(1), "ask for long packets")
         try setPacketOption(number, PACKET_RX_RING, layout, "set a packet ring up")
       })
     do throws(Errno) {
@@ -80,7 +96,14 @@ package struct RingCounters: Hashable, Sendable {
       throw SystemFailure("map a packet ring", error)
     }
     self.descriptor = descriptor
-    frames = size / PacketRing.frameSize
+    self.frameSize = frameSize
+    frames = size / frameSize
+    long = [UInt8](repeating: 0, count: frameSize < PacketRing.longestPacket ? PacketRing.longestPacket : 0)
+  }
+
+  /// Whether `drain` would have something to hand on. No system call.
+  package var hasWaiting: Bool {
+    unsafe clinux_load_acquire(memory.base + next * frameSize) & UInt32(TP_STATUS_USER) != 0
   }
 
   /// Hands on what waits, oldest first and in place, at most `limit` frames: what it holds is gone when `body`
@@ -88,7 +111,7 @@ package struct RingCounters: Hashable, Sendable {
   package mutating func drain(limit: Int, _ body: (RawSpan, Family, Arrival) -> Void) -> Int {
     var taken = 0
     while taken < limit {
-      let frame = unsafe memory.base + next * PacketRing.frameSize
+      let frame = unsafe memory.base + next * frameSize
       // The frame's first word. The acquiring load sees all that the kernel wrote before it gave the frame to us,
       // the releasing store gives it back after all our reads.
       let status = unsafe clinux_load_acquire(frame)
@@ -110,6 +133,7 @@ package struct RingCounters: Hashable, Sendable {
       fromByteOffset: MemoryLayout<tpacket2_hdr>.size.roundedUp(toMultipleOf: Int(TPACKET_ALIGNMENT)),
       as: sockaddr_ll.self)
     if status & UInt32(TP_STATUS_LOSING) != 0 { isLosing = true }
+    let length = status & UInt32(TP_STATUS_COPY) != 0 ? receiveLong() : 0
     if Int32(address.sll_pkttype) == PACKET_OTHERHOST {
       counters.otherHost &+= 1
       return
@@ -120,16 +144,31 @@ package struct RingCounters: Hashable, Sendable {
       return
     }
     let family: Family = Int32(clinux_ntohs(address.sll_protocol)) == ETH_P_IP ? .v4 : .v6
-    let isCut = status & UInt32(TP_STATUS_COPY) != 0 || header.tp_len > header.tp_snaplen
-    let arrival = Arrival(
+    let kept = unsafe RawSpan(_unsafeStart: frame + Int(header.tp_net), byteCount: Int(header.tp_snaplen))
+    var arrival = Arrival(
       interface: UInt32(bitPattern: address.sll_ifindex),
       outgoing: Int32(address.sll_pkttype) == PACKET_OUTGOING,
       checksum: status & UInt32(TP_STATUS_CSUMNOTREADY) != 0 ? .notReady : .ready,
-      truncated: isCut,
+      truncated: header.tp_len > header.tp_snaplen,
       timestamp: UInt64(header.tp_sec) &* 1_000_000_000 &+ UInt64(header.tp_nsec))
     counters.packets &+= 1
     // On a cooked socket tp_mac and tp_net are one, and the kernel has cut the packet to fit the frame.
-    body(unsafe RawSpan(_unsafeStart: frame + Int(header.tp_net), byteCount: Int(header.tp_snaplen)), family, arrival)
+    if length == 0 { return body(kept, family, arrival) }
+    let whole = unsafe long.span.bytes.extracting(first: min(length, long.count))
+    // Two processors that had a long packet at once may have queued the wrong one first: then neither is believed.
+    guard isPrefix(kept, of: whole) else { return body(kept, family, arrival) }
+    arrival.truncated = length > long.count
+    body(whole, family, arrival)
+  }
+
+  /// recv(2): takes the next packet out of the socket's buffer, one for each frame with TP_STATUS_COPY. Its length, which may
+  /// be more than there is room for.
+  private mutating func receiveLong() -> Int {
+    let number = descriptor.number
+    var room = long.mutableSpan
+    return unsafe room.withUnsafeMutableBytes {
+      max(0, unsafe recv(number, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT | MSG_TRUNC)))
+    }
   }
 
   /// Adds what the kernel dropped since the last time to `counters.dropped`; a system call.
@@ -140,6 +179,13 @@ package struct RingCounters: Hashable, Sendable {
 
   /// To be called when the poller says that the socket has an error: takes it away and says which.
   package func takeError() -> Errno? { pendingError(descriptor) }
+}
+
+private func isPrefix(_ start: RawSpan, of whole: RawSpan) -> Bool {
+  guard start.byteCount <= whole.byteCount else { return false }
+  return unsafe start.withUnsafeBytes { start in
+    unsafe whole.withUnsafeBytes { whole in unsafe start.elementsEqual(whole.prefix(start.count)) }
+  }
 }
 
 extension Int {

@@ -32,4 +32,7 @@ package enum Process {
 
   /// exit(3). Nothing that is alive is deinitialised: remove sockets first.
   package static func exit(_ status: Int32) -> Never { CLinux.exit(status) }
+
+  /// In a loop that waits without sleeping: leaves the processor to others of the same core for some cycles.
+  package static func relax() { clinux_relax() }
 }

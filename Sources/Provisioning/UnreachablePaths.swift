@@ -35,7 +35,32 @@ struct UnreachablePaths: Sendable {
     var deadline: Deadlines<TimedSubject>.Handle
   }
 
-  var paths: [Key: Path] = [:]
+  /// The error that was last folded, and where: a flood of the same is known by comparing. Forgotten when `paths` gets another
+  /// key or loses one.
+  struct Last: Sendable {
+    var error: ICMPError
+    var interface: UInt32
+    var index: Dictionary<Key, Path>.Index
+  }
+
+  private(set) var paths: [Key: Path] = [:]
+  var last: Last?
+
+  /// Of a path that is there.
+  subscript(index: Dictionary<Key, Path>.Index) -> Path {
+    get { paths.values[index] }
+    _modify { yield &paths.values[index] }
+  }
+
+  mutating func add(_ path: Path, for key: Key) {
+    last = nil
+    paths[key] = path
+  }
+
+  mutating func remove(_ key: Key) -> Path? {
+    last = nil
+    return paths.removeValue(forKey: key)
+  }
 }
 
 extension NetworkState {
@@ -58,6 +83,12 @@ extension NetworkState {
   private mutating func judge(
     _ error: ICMPError, on interface: UInt32, at moment: Moment, verify: (FlowQuestion) -> FlowVerdict
   ) {
+    if let last = unreachable.last, last.interface == interface, last.error == error,
+      unreachable[last.index].lastVerified.adding(nanoseconds: limits.flowInterval) > moment.instant
+    {
+      count(.icmpFolded)
+      return fold(error, into: last.index, moment)
+    }
     var key = UnreachablePaths.Key(
       local: error.quotedSource, destination: error.quotedDestination, interface: interface)
     // A path that is known is of an address that is ours: with the address it would have gone.
@@ -72,12 +103,15 @@ extension NetworkState {
       found = unreachable.paths.index(forKey: key)
     }
     if let index = found {
-      let path = unreachable.paths.values[index]
+      let path = unreachable[index]
       let isRenewal = path.flow == error.flowIdentity && key.destination == error.quotedDestination
       if !isRenewal || path.lastVerified.adding(nanoseconds: limits.flowInterval) <= moment.instant {
         guard isLive(question(error, on: interface, isRenewal: isRenewal), verify) else { return }
-        unreachable.paths.values[index].flow = error.flowIdentity
-        unreachable.paths.values[index].lastVerified = moment.instant
+        unreachable[index].flow = error.flowIdentity
+        unreachable[index].lastVerified = moment.instant
+      }
+      if key.destination == error.quotedDestination {
+        unreachable.last = UnreachablePaths.Last(error: error, interface: interface, index: index)
       }
       count(.icmpFolded)
       fold(error, into: index, moment)
@@ -98,9 +132,11 @@ extension NetworkState {
       origin)
     let deadline = deadlines.add(.path(key))
     deadlines.set(deadline, moment.instant.adding(nanoseconds: limits.holdTime))
-    unreachable.paths[key] = UnreachablePaths.Path(
-      trigger: trigger, lastHeard: moment.instant, lastTold: moment.instant, flow: error.flowIdentity,
-      lastVerified: moment.instant, deadline: deadline)
+    unreachable.add(
+      UnreachablePaths.Path(
+        trigger: trigger, lastHeard: moment.instant, lastTold: moment.instant, flow: error.flowIdentity,
+        lastVerified: moment.instant, deadline: deadline),
+      for: key)
   }
 
   private mutating func isLive(_ question: FlowQuestion, _ verify: (FlowQuestion) -> FlowVerdict) -> Bool {
@@ -115,8 +151,8 @@ extension NetworkState {
   private mutating func fold(
     _ error: ICMPError, into index: Dictionary<UnreachablePaths.Key, UnreachablePaths.Path>.Index, _ moment: Moment
   ) {
-    let path = unreachable.paths.values[index]
-    unreachable.paths.values[index].lastHeard = moment.instant
+    let path = unreachable[index]
+    unreachable[index].lastHeard = moment.instant
     triggers.touch(path.trigger) {
       $0.count &+= 1
       $0.icmpType = error.type
@@ -127,7 +163,7 @@ extension NetworkState {
     if mayTell <= moment.instant {
       tell(index, moment)
     } else if !path.isFolded {
-      unreachable.paths.values[index].isFolded = true
+      unreachable[index].isFolded = true
       deadlines.set(path.deadline, mayTell)
     }
   }
@@ -135,17 +171,17 @@ extension NetworkState {
   private mutating func tell(
     _ index: Dictionary<UnreachablePaths.Key, UnreachablePaths.Path>.Index, _ moment: Moment
   ) {
-    unreachable.paths.values[index].isFolded = false
-    unreachable.paths.values[index].lastTold = moment.instant
-    modifyTrigger(unreachable.paths.values[index].trigger) { _ in }
+    unreachable[index].isFolded = false
+    unreachable[index].lastTold = moment.instant
+    modifyTrigger(unreachable[index].trigger) { _ in }
   }
 
   mutating func expirePath(_ key: UnreachablePaths.Key, _ moment: Moment) {
     guard let index = unreachable.paths.index(forKey: key) else { return }
-    let path = unreachable.paths.values[index]
+    let path = unreachable[index]
     let end = path.lastHeard.adding(nanoseconds: limits.holdTime)
     if end <= moment.instant {
-      unreachable.paths.remove(at: index)
+      _ = unreachable.remove(key)
       deadlines.remove(path.deadline)
       removeTrigger(path.trigger, .expired, moment)
       return
@@ -164,7 +200,7 @@ extension NetworkState {
     }
     meant.sort { $0.trigger.serial < $1.trigger.serial }
     for (key, trigger) in meant {
-      guard let path = unreachable.paths.removeValue(forKey: key) else { continue }
+      guard let path = unreachable.remove(key) else { continue }
       deadlines.remove(path.deadline)
       removeTrigger(trigger.id, .contradicted, moment)
     }

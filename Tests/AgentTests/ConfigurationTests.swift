@@ -34,6 +34,8 @@ import Testing
     Taken("icmp-check = address") { !$0.checksFlows },
     Taken("icmp-check = address\nicmp-check = flow") { $0.checksFlows },
     Taken("unreachable =") { $0.unreachableKinds.isEmpty },
+    Taken("") { !$0.busyPolls },
+    Taken("busy-poll = yes") { $0.busyPolls },
     Taken("subscribers = 65536") { $0.subscribers.limit == 65_536 },
     Taken("ring-size = 0") { $0.subscribers.ringSize == 0 },
     Taken("ring-size = 67108864") { $0.subscribers.ringSize == 67_108_864 },

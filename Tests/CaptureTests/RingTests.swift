@@ -126,8 +126,25 @@ struct Rings {
       #expect(heard.map(\.truncated) == [true, false])
       #expect(heard.last?.packet == fits)
       let first = try #require(heard.first?.packet)
-      #expect(first.count > 1900 && first.count < PacketRing.frameSize)
+      #expect(first.count == PacketRing.longestPacket)
       #expect(first == Array(long.prefix(first.count)))
+    }
+  }
+
+  /// Errors that a frame is too short for come whole and in their places, over the ring's end too.
+  @Test func longErrorsAreWhole() throws {
+    try inNamespace {
+      var ring = try PacketRing(.errors, .v4, size: 4096)
+      let cable = try Cable()
+      for round in 0..<UInt8(5) {
+        let sent = (0..<UInt8(7)).map { number in
+          ipv4(1, icmpV4(3, quoting: [UInt8](repeating: round &* 8 + number, count: number % 2 == 0 ? 28 : 1000)))
+        }
+        for packet in sent { cable.send(ethernet(0x0800, packet)) }
+        let heard = ring.hear(7)
+        #expect(heard.map(\.packet) == sent)
+        #expect(heard.allSatisfy { !$0.truncated })
+      }
     }
   }
 
@@ -151,7 +168,7 @@ struct Rings {
     try inNamespace {
       var errors = try PacketRing(.errors, .v6, size: 16 << 10)
       var control = try PacketRing(.control, .v6)
-      let frames = (16 << 10) / PacketRing.frameSize
+      let frames = (16 << 10) / PacketRing.Kind.errors.frameSize
       let cable = try Cable()
       for round in 1...3 {
         for number in 0..<UInt8(3 * frames) {
@@ -175,8 +192,8 @@ struct Rings {
     try inNamespace {
       var ring = try PacketRing(.errors, .v4, size: 4096)
       let cable = try Cable()
-      for _ in 0..<4 { cable.send(ethernet(0x0800, Rings.portUnreachable)) }
-      _ = ring.hear(2)
+      for _ in 0..<18 { cable.send(ethernet(0x0800, Rings.portUnreachable)) }
+      _ = ring.hear(16)
       cable.send(ethernet(0x0800, Rings.portUnreachable))
       _ = ring.hear(1)
       let marked = ring.isLosing

@@ -1,0 +1,37 @@
+import Agent
+import Testing
+
+@Suite struct ErrorPaces {
+  private static let millisecond: UInt64 = 1_000_000
+
+  @Test func aFewWakeTheLoop() {
+    var pace = ErrorPace()
+    // 30 in one millisecond of two, for ever.
+    for round in 1...100 as ClosedRange<UInt64> {
+      let isChanged = pace.note(30, at: round * 2 * Self.millisecond)
+      #expect(!isChanged)
+      #expect(pace.nextLook == nil)
+    }
+  }
+
+  /// Each look: how many errors, when, whether that changes how they are waited for, and when the next look is due.
+  @Test func aFloodIsLookedAtByTheClockUntilItIsOver() {
+    var pace = ErrorPace()
+    let start: UInt64 = 5_000_000_000
+    let first = start + 10 + Self.millisecond
+    let looks: [(count: Int, at: UInt64, isChange: Bool, next: UInt64?)] = [
+      (16, start, false, nil),
+      (16, start + 10, true, first),
+      // Somebody else woke the loop: what is heard then counts for the look that is due.
+      (20, start + 100, false, first),
+      (0, first, false, first + Self.millisecond),
+      (3, first + Self.millisecond, true, nil),
+      (31, first + Self.millisecond, false, nil),
+    ]
+    for look in looks {
+      let isChange = pace.note(look.count, at: look.at)
+      #expect(isChange == look.isChange)
+      #expect(pace.nextLook == look.next)
+    }
+  }
+}

@@ -1,0 +1,131 @@
+"""Who is measured: each hears the network its own way and tells a subscriber."""
+
+import shutil
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+from labkit.agent import Agent
+from labkit.processes import Child, wait_until
+
+from .log import Log
+from .stage import Stage, end_politely, stop
+
+
+class Contestant(ABC):
+    """Started for one measurement, and ended after it."""
+
+    name: str
+    kinds: tuple[str, ...] = ("icmp6", "ra")
+    """What it can tell of."""
+
+    @abstractmethod
+    def start(self, stage: Stage, log: Log, kind: str) -> None: ...
+
+    @abstractmethod
+    def stop(self) -> None: ...
+
+
+class Floor(Contestant):
+    def __init__(self, via: str) -> None:
+        self.via = via
+        self.name = "floor" if via == "recvmsg" else f"floor, {via}"
+
+    def start(self, stage: Stage, log: Log, kind: str) -> None:
+        path = stage.lab.directory("sockets") / stage.name("floor")
+        readers = str(log.receivers)
+        self.child = stage.receiver(
+            "floor", str(stage.build / "floor"), "--via", self.via, "--socket", str(path), "--readers", readers,
+            "--interface", stage.uplink.interface,
+        )  # fmt: skip
+        wait_until(path.exists, "the floor's socket")
+        self.subscriber = stage.subscriber(log, "--to", "frames", "--socket", str(path), "--count", readers)
+
+    def stop(self) -> None:
+        stop(self.subscriber)
+        end_politely(self.child)
+
+
+class Mifd(Contestant):
+    """The agent. It stays: what it knows of one measurement makes the next one no slower."""
+
+    def __init__(
+        self,
+        binary: Path,
+        label: str = "mifd",
+        kinds: tuple[str, ...] = ("icmp6", "ra"),
+        spin: bool = False,
+        **settings: object,
+    ) -> None:
+        self.binary = binary
+        self.name = label
+        self.kinds = kinds
+        self.spin = spin
+        # Each event is another path: all of them are kept, and none runs out while it is measured.
+        paths: dict[str, object] = {"unreachable-paths": 65536, "hold-time": 86400, "icmp-check": "address"}
+        self.settings = paths | {key.replace("_", "-"): value for key, value in settings.items()}
+        self.agent: Agent | None = None
+
+    def launch(self, stage: Stage) -> Agent:
+        file = stage.lab.directory("configuration") / stage.name("mifd.conf")
+        file.write_text("".join(f"{key} = {value}\n" for key, value in self.settings.items()))
+        agent = Agent(stage.lab, self.binary, "--config", str(file), name=stage.name("mifd"))
+        stage.placement.put(agent.child.pid, stage.placement.receiver)
+        return agent
+
+    def start(self, stage: Stage, log: Log, kind: str) -> None:
+        if self.agent is None:
+            self.agent = self.launch(stage)
+        socket, to = ("trigger.sock", "trigger") if kind.startswith("icmp") else ("mif.sock", "mif")
+        arguments = ["--to", to, "--socket", str(self.agent.directory / socket), "--count", str(log.receivers)]
+        if self.spin:
+            arguments.append("--spin")
+        self.subscriber = stage.subscriber(log, *arguments, "--interface", str(stage.index))
+
+    def stop(self) -> None:
+        stop(self.subscriber)
+        # One that spins leaves nothing to anybody else.
+        if self.spin:
+            self.end()
+
+    def end(self) -> None:
+        if self.agent is not None:
+            self.agent.stop()
+            self.agent = None
+
+
+class Printer(Contestant):
+    """A program that prints a line for each event: the time counts until somebody has read it from the pipe."""
+
+    def __init__(self, name: str, command: list[str], kinds: tuple[str, ...]) -> None:
+        self.name = name
+        self.command = command
+        self.kinds = kinds
+
+    @property
+    def installed(self) -> bool:
+        return shutil.which(self.name.split()[0]) is not None
+
+    def start(self, stage: Stage, log: Log, kind: str) -> None:
+        command = [word.replace("IFACE", stage.uplink.interface) for word in self.command]
+        placement = stage.placement
+        hear = [*placement.prefix(placement.receiver), *command]
+        listen = [*placement.prefix(placement.subscriber), str(stage.build / "subscriber")]
+        listen += ["--log", str(log.path), "--to", "pipe"]
+        self.child: Child = stage.receiver(
+            "printer", "sh", "-c", '"$@" | ' + " ".join(listen), "sh", *hear
+        )
+        wait_until(lambda: log.ready == 1, f"{self.name} is there")
+
+    def stop(self) -> None:
+        stop(self.child)
+
+
+def printers() -> list[Printer]:
+    both = ("icmp6", "ra")
+    found = [
+        Printer("ip monitor prefix", ["ip", "monitor", "prefix", "dev", "IFACE"], ("ra",)),
+        Printer("ndptool monitor", ["ndptool", "monitor", "-t", "ra", "-i", "IFACE"], ("ra",)),
+        Printer("rdisc6", ["stdbuf", "-oL", "rdisc6", "-m", "-w", "600000", "IFACE"], ("ra",)),
+        Printer("tcpdump", ["tcpdump", "--immediate-mode", "-l", "-n", "-i", "IFACE", "icmp6"], both),
+    ]
+    return [each for each in found if each.installed]
