@@ -36,7 +36,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="less than a minute: fewer events, fewer contestants")
     parser.add_argument("--samples", type=int, default=10_000, help="events for each contestant (%(default)s)")
     parser.add_argument("--rounds", type=int, default=4, help="turns that these come in (%(default)s)")
-    parser.add_argument("--period", type=int, default=200, metavar="US", help="between two events (%(default)s)")
+    parser.add_argument("--period", type=int, default=100, metavar="US", help="between two events (%(default)s)")
     parser.add_argument("--subscribers", type=int, default=1, help="of the floor and of the agent, 1 to 1024")
     parser.add_argument("--placement", choices=PLACEMENTS, default="one-core",
                         help="of sender, receiver and subscriber, one event at a time (%(default)s)")  # fmt: skip

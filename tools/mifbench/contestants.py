@@ -46,7 +46,7 @@ class Floor(Contestant):
 
 
 class Mifd(Contestant):
-    """The agent. It stays: what it knows of one measurement makes the next one no slower."""
+    """The agent. It is ended after each turn: it would hear what is sent for the others, and take its share of the processor."""
 
     def __init__(
         self,
@@ -63,7 +63,6 @@ class Mifd(Contestant):
         # Each event is another path: all of them are kept, and none runs out while it is measured.
         paths: dict[str, object] = {"unreachable-paths": 65536, "hold-time": 86400, "icmp-check": "address"}
         self.settings = paths | {key.replace("_", "-"): value for key, value in settings.items()}
-        self.agent: Agent | None = None
 
     def launch(self, stage: Stage) -> Agent:
         file = stage.lab.directory("configuration") / stage.name("mifd.conf")
@@ -73,8 +72,7 @@ class Mifd(Contestant):
         return agent
 
     def start(self, stage: Stage, log: Log, kind: str) -> None:
-        if self.agent is None:
-            self.agent = self.launch(stage)
+        self.agent = self.launch(stage)
         socket, to = ("trigger.sock", "trigger") if kind.startswith("icmp") else ("mif.sock", "mif")
         arguments = ["--to", to, "--socket", str(self.agent.directory / socket), "--count", str(log.receivers)]
         if self.spin:
@@ -83,14 +81,7 @@ class Mifd(Contestant):
 
     def stop(self) -> None:
         stop(self.subscriber)
-        # One that spins leaves nothing to anybody else.
-        if self.spin:
-            self.end()
-
-    def end(self) -> None:
-        if self.agent is not None:
-            self.agent.stop()
-            self.agent = None
+        self.agent.stop()
 
 
 class Printer(Contestant):
