@@ -13,6 +13,7 @@ from signal import SIGTERM
 import pytest
 
 from labkit.agent import Agent
+from labkit.clients import mif_client
 from labkit.processes import Child, Timeout, wait_until
 from labkit.topology import PEER4, PEER6, Lab, Uplink
 
