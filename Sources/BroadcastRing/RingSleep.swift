@@ -30,6 +30,7 @@ package import Platform
 
   /// Has `bell` ring for what comes. False if there is something to read already: then the reader is awake.
   package mutating func lieDown(_ reader: borrowing RingReader) -> Bool {
+    if isLying { return true }
     say(ReaderState.polling, reader.position)
     isLying = true
     if !reader.hasMore { return true }

@@ -25,8 +25,11 @@ final class TriggerRing {
   init(_ passed: [PassedDescriptor], _ place: RingPlace) throws(Errno) {
     guard passed.count == 3 else { throw .protocolError }
     reader = try RingReader(passed[0].descriptor, from: place.position)
-    sleep = try RingSleep(
-      page: passed[1].descriptor, offset: Int(place.offset), bell: .duplicate(of: passed[2].descriptor.number))
+    // The number alone would not keep the descriptor open.
+    let bell = try withExtendedLifetime(passed) { () throws(Errno) in
+      try Descriptor.duplicate(of: passed[2].descriptor.number)
+    }
+    sleep = try RingSleep(page: passed[1].descriptor, offset: Int(place.offset), bell: bell)
   }
 
   /// For an epoll.

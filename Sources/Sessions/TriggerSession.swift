@@ -82,6 +82,8 @@ package struct TriggerSession: ~Copyable {
   private var wantsRing = true
   private let spins: Bool
   private var ringTurns = 0
+  /// Requests whose answers have not come.
+  private var unanswered = 0
   /// News were lost, and the socket took no REGISTER yet.
   private var mustAsk = false
   private var interest: TriggerInterest?
@@ -159,7 +161,7 @@ package struct TriggerSession: ~Copyable {
       guard addresses.count <= TriggerAddresses.capacity else { throw .tooMany }
     case .get, .delete: break
     }
-    return try send { writer, sequence, pid throws(MessageOverflow) in
+    let submitted = try send { writer, sequence, pid throws(MessageOverflow) in
       switch order {
       case .add(let type, let addresses):
         try writer.triggerRequest(
@@ -175,6 +177,8 @@ package struct TriggerSession: ~Copyable {
           .delete, TriggerPayload(type: TriggerType(rawValue: 0), identifier: id), sequence: sequence, pid: pid)
       }
     }
+    unanswered += 1
+    return submitted
   }
 
   /// Sends a request and waits for its answer until `deadline` (nanoseconds of CLOCK_BOOTTIME); news that come
@@ -232,24 +236,27 @@ package struct TriggerSession: ~Copyable {
         continue
       }
       if mustAsk { askAgain() }
-      if ringTurns < TriggerSession.ringBite, let record = hearRing() {
-        ringTurns += 1
-        if let happening = interpret(record) { return settled(happening) }
-        continue
-      }
-      ringTurns = 0
-      do throws(TriggerFailure) {
-        guard let bytes = try receive() else {
-          if rests() { return settled(nil) }
+      // Looked at before the socket: the agent sends an answer first, then publishes what it is about. So a writer has its
+      // answer before its own news.
+      let hasNews = ring.map { $0.isHeard && $0.hasMore } ?? false
+      let isSocketsTurn = unanswered > 0 || ringTurns >= TriggerSession.ringBite
+      if !hasNews || isSocketsTurn {
+        ringTurns = 0
+        do throws(TriggerFailure) {
+          if let bytes = try receive() {
+            if let happening = interpret(bytes) { return settled(happening) }
+            continue
+          }
+        } catch {
+          guard case .disconnected = error else { throw error }
           continue
         }
-        if let happening = interpret(bytes) { return settled(happening) }
-      } catch {
-        guard case .disconnected = error else { throw error }
+        if !hasNews { return settled(nil) }
       }
+      ringTurns += 1
+      if let record = hearRing(), let happening = interpret(record) { return settled(happening) }
     }
-    if !rests() { _ = try? timer.arm(at: 1) }
-    return nil
+    return settled(nil)
   }
 
   /// The next record of the ring. Where it was overwritten unread, everything is asked for again.
@@ -272,10 +279,10 @@ package struct TriggerSession: ~Copyable {
     mustAsk = false
   }
 
-  /// Has the ring ring for what comes; false where it has something already.
+  /// Has the bell ring for what comes on the ring; false where there is something already.
   private func rests() -> Bool {
     guard let ring, ring.isHeard, !spins else { return true }
-    return ring.lieDown()
+    return !ring.hasMore && ring.lieDown()
   }
 
   /// Waits until `next` may have something: false if nothing came in `milliseconds`; -1 waits for ever.
@@ -301,9 +308,9 @@ package struct TriggerSession: ~Copyable {
     }
   }
 
-  /// The timer shows what the socket does not: that something waits here, or when to try to connect.
+  /// The timer shows what socket and bell do not: that something waits here, or when to try to connect.
   private mutating func settled(_ happening: TriggerHappening?) -> TriggerHappening? {
-    let isDue = !prepared.isEmpty || !pending.isEmpty
+    let isDue = !prepared.isEmpty || !pending.isEmpty || !rests()
     // It fails only for times that no clock has.
     _ = try? timer.arm(at: isDue ? 1 : retryAt)
     return happening
@@ -459,6 +466,7 @@ package struct TriggerSession: ~Copyable {
           continue
         }
         if !passed.isEmpty { self.passed = passed }
+        if header.isAnswer, unanswered > 0 { unanswered -= 1 }
         // Whoever is heard is there, and had room for us.
         retryDelay = TriggerSession.firstRetry
         return bytes
@@ -477,6 +485,7 @@ package struct TriggerSession: ~Copyable {
     ring = nil
     passed = []
     mustAsk = false
+    unanswered = 0
     wantsRing = true
     registering = nil
     farewell = reason
@@ -564,6 +573,11 @@ private final class Link {
 }
 
 extension FrameHeader {
+  /// To a request other than REGISTER.
+  fileprivate var isAnswer: Bool {
+    type != TriggerMessageType.notify.rawValue && type != TriggerMessageType.register.rawValue
+  }
+
   /// Of ours: no NOTIFY, and our own pid, which the agent's news never have by chance.
   fileprivate func isAnswer(to sequence: UInt32) -> Bool {
     type != TriggerMessageType.notify.rawValue && self.sequence == sequence && pid == ownProcess

@@ -13,6 +13,7 @@ from signal import SIGTERM
 import pytest
 
 from labkit.agent import Agent
+from labkit.clients import mif_client
 from labkit.processes import Child, Timeout, wait_until
 from labkit.topology import PEER4, PEER6, Lab, Uplink
 
@@ -136,11 +137,15 @@ def test_messages(
 def test_session(
     compiler: str, link: str, flags: Sequence[str], under: Sequence[str], quiet: Agent, tmp_path: Path
 ) -> None:
-    """Every function of a session against a living agent."""
+    """Every function of a session against a living agent; news came on the ring, and nobody fell back on the socket."""
     program = build(tmp_path / "session", ROOT / "Tests/C/session.c", link, compiler, "gnu17", flags)
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert run(*under, program, quiet.directory, empty) == "well\n"
+    with mif_client(quiet) as watcher:
+        before = watcher.statistics()
+        assert run(*under, program, quiet.directory, empty) == "well\n"
+        after = watcher.statistics()
+    assert after["ring.records"] > before["ring.records"] and after["ring.wakes"] > before["ring.wakes"]
 
 
 def test_documented_example(quiet: Agent, tmp_path: Path) -> None:
