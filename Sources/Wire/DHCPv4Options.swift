@@ -96,7 +96,7 @@ extension DHCPv4Message {
   }
   /// Letters, digits, hyphens, underscores and dots; without a final dot or zeros (3.17).
   package var domainName: OptionBytes? {
-    @_lifetime(copy self) get { name(DHCPv4Option.domainName) }
+    @_lifetime(copy self) @inline(always) get { name(DHCPv4Option.domainName) }
   }
   /// As `domainName` (3.14).
   package var hostName: OptionBytes? {
@@ -118,7 +118,7 @@ extension DHCPv4Message {
     }
   }
   package var classlessRoutes: IPv4Routes? {
-    @_lifetime(copy self) get {
+    @_lifetime(copy self) @inline(always) get {
       guard let bytes = option(DHCPv4Option.classlessRoutes) else { return nil }
       return IPv4Routes(bytes, isClassless: true)
     }
