@@ -15,7 +15,7 @@ package struct DHCPv4Datagram: ~Escapable {
 
 /// A DHCPv4 message (RFC 2131, 2) whose options end where they say, with a message type that suits its direction; an
 /// OFFER, ACK or NAK with a server identifier. Whether it answers this host (xid, chaddr) is for the state to know.
-package struct DHCPv4Message: ~Copyable, ~Escapable {
+package struct DHCPv4Message: ~Escapable {
   enum Field {
     static let operation = 0
     static let hardwareType = 1
