@@ -121,13 +121,13 @@ package struct IPv4Routes: ~Escapable {
   private static func byteCount(_ width: UInt8) -> Int { 5 &+ (Int(width) &+ 7) &>> 3 }
 
   /// The next route, nil after the last.
-  @inline(__always)
+  @inline(always)
   package mutating func next() -> IPv4Route? {
     guard offset < bytes.count else { return nil }
     return isClassless ? nextClassless() : nextClassful()
   }
 
-  @inline(__always)
+  @inline(always)
   private mutating func nextClassless() -> IPv4Route? {
     let width = bytes[offset]
     // The router's four octets are behind the significant ones: no more are read here than there are.

@@ -96,7 +96,7 @@ extension DHCPv4Message {
   }
   /// Letters, digits, hyphens, underscores and dots; without a final dot or zeros (3.17).
   package var domainName: OptionBytes? {
-    @_lifetime(copy self) get { name(DHCPv4Option.domainName) }
+    @_lifetime(copy self) @inline(always) get { name(DHCPv4Option.domainName) }
   }
   /// As `domainName` (3.14).
   package var hostName: OptionBytes? {
@@ -118,7 +118,7 @@ extension DHCPv4Message {
     }
   }
   package var classlessRoutes: IPv4Routes? {
-    @_lifetime(copy self) get {
+    @_lifetime(copy self) @inline(always) get {
       guard let bytes = option(DHCPv4Option.classlessRoutes) else { return nil }
       return IPv4Routes(bytes, isClassless: true)
     }
@@ -146,7 +146,7 @@ extension DHCPv4Message {
 
   /// The known options that must be ignored, and why.
   package var faults: DHCPv4Faults {
-    @_lifetime(copy self) get { DHCPv4Faults(self) }
+    @_lifetime(copy self) get { DHCPv4Faults(index) }
   }
 
   @inline(__always)
@@ -180,24 +180,30 @@ extension DHCPv4Message {
 
   /// Why the option must be ignored; nil where it is absent or good.
   package func fault(_ code: UInt8) -> Refusal? {
-    guard let bytes = option(code) else { return contains(code) ? .dhcpv4OptionSegments : nil }
-    return DHCPv4Rule.fault(code, bytes)
+    index.fault(code)
+  }
+}
+
+extension DHCPv4OptionIndex {
+  fileprivate func fault(_ code: UInt8) -> Refusal? {
+    guard let bytes = value(code) else { return contains(code) ? .dhcpv4OptionSegments : nil }
+    return DHCPv4Rule.fault(code, OptionBytes(bytes))
   }
 }
 
 /// The malformed known options of a message, by number.
 package struct DHCPv4Faults: ~Escapable {
-  private let message: DHCPv4Message
+  private let index: DHCPv4OptionIndex
   private var code = UInt16(DHCPv4Option.firstRead)
 
-  @_lifetime(copy message)
-  init(_ message: DHCPv4Message) { self.message = message }
+  @_lifetime(copy index)
+  fileprivate init(_ index: DHCPv4OptionIndex) { self.index = index }
 
   package mutating func next() -> (code: UInt8, reason: Refusal)? {
     while code <= UInt16(DHCPv4Option.lastRead) {
       let current = UInt8(code)
       code += 1
-      if DHCPv4Option.isRead(current), let reason = message.fault(current) { return (current, reason) }
+      if DHCPv4Option.isRead(current), let reason = index.fault(current) { return (current, reason) }
     }
     return nil
   }

@@ -134,7 +134,8 @@ import Wire
     #expect(message.destination.description == "192.0.2.10")
     #expect(message.kind == .ack && message.isToClient)
     #expect(message.transaction == 0x1234_5678)
-    #expect(message.hardwareType == 1 && message.seconds == 3 && message.flags == 0x8000)
+    #expect(message.hardwareType == 1 && message.seconds == 3)
+    #expect(message.flags == 0x8000)
     let hardware = message.hardwareAddress.array
     #expect(hardware == [0x02, 0x00, 0x5e, 0x10, 0x00, 0x02])
     #expect(message.clientAddress == .unspecified && message.relayAddress == .unspecified)
@@ -184,7 +185,8 @@ import Wire
     }
     var places = DHCPv4OptionPlaces()
     let message = try DHCPv4Message(datagram, &places)
-    #expect(message.kind == .request && !message.isToClient && message.transaction == 0x1234_5678)
+    #expect(message.kind == .request && !message.isToClient)
+    #expect(message.transaction == 0x1234_5678)
     #expect(message.serverIdentifier?.description == "192.0.2.1" && message.leaseTime == nil)
   }
 

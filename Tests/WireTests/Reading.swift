@@ -144,7 +144,7 @@ struct Reader {
     if let addresses = resolver.addresses { amount += addresses.array.count }
   }
 
-  private mutating func read(_ message: DHCPv4Message) {
+  private mutating func read(_ message: borrowing DHCPv4Message) {
     amount += message.hardwareAddress.array.count + Int(message.transaction & 1)
     amount += message.serverIdentifier == nil ? 0 : 1
     amount += Int(message.leaseTime ?? 0) + Int(message.renewalTime ?? 0) + Int(message.rebindingTime ?? 0)
