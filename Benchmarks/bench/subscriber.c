@@ -1,7 +1,7 @@
 /* Subscribers: each a thread that hears of events and notes when in the log. They run until they are killed.
  *
  * What they listen to is one of `ways`, a line of the table for each. `--spin` asks the socket again and again instead of
- * sleeping in recv(2). */
+ * sleeping in recv(2); at the ring they always spin. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -16,18 +16,22 @@
 
 #include "frames.h"
 #include "log.h"
+#include "ring.h"
 
 enum { MESSAGE = 65536, STACK = 128 << 10, SUBSCRIBERS = 1024 };
 
 struct subscriber {
   int socket;
+  struct ring ring;
   uint32_t row;
 };
 
 struct way {
   const char *name;
   /* Sends what subscribes; nothing where the connection itself does. */
-  void (*subscribe)(int socket);
+  void (*subscribe)(struct subscriber *subscriber);
+  /* The next message: its length, -1 with EAGAIN where there is none yet, 0 at the end. */
+  ssize_t (*next)(struct subscriber *subscriber, uint8_t *message);
   /* The number of the event that a message tells, -1 if it tells none. */
   int64_t (*event)(int socket, const uint8_t *message, size_t length);
 };
@@ -50,7 +54,7 @@ struct payload {
   uint32_t first;
 };
 
-enum { REGISTER = 4, NOTIFY = 5, CAUSE = 1, ORIGIN = 4, ADD = 1, ADDRESS = 1 };
+enum { REGISTER = 4, NOTIFY = 5, CAUSE = 1, ORIGIN = 4, RING = 8, ADD = 1, ADDRESS = 1 };
 enum { ANNOUNCE_INTERFACES = 1, INTERFACE = 3, ANNOUNCE_PVDS = 5, PVD = 7, ANNOUNCE_ELEMENTS = 9, ELEMENT = 10, SNAPSHOT = 1 };
 
 static void request(int socket, uint8_t type, uint8_t flags, const void *payload, size_t size) {
@@ -65,7 +69,12 @@ static void request(int socket, uint8_t type, uint8_t flags, const void *payload
 /* The event sent last: where one at a time is sent and what is told has no number in it. */
 static int64_t latest(void) { return (int64_t)atomic_load(&shared->next) - 1; }
 
-static void register_trigger(int socket) { request(socket, REGISTER, CAUSE | ORIGIN, "", 0); }
+static void register_trigger(struct subscriber *subscriber) { request(subscriber->socket, REGISTER, CAUSE | ORIGIN, "", 0); }
+
+static void register_ring(struct subscriber *subscriber) {
+  request(subscriber->socket, REGISTER, CAUSE | ORIGIN | RING, "", 0);
+  ring_open(&subscriber->ring, subscriber->socket);
+}
 
 /* A DEST_UNREACHABLE that was added: the number is the end of the second address. */
 static int64_t trigger_event(int socket, const uint8_t *message, size_t length) {
@@ -88,7 +97,7 @@ static int64_t trigger_event(int socket, const uint8_t *message, size_t length) 
   return -1;
 }
 
-static void announce_interfaces(int socket) { request(socket, ANNOUNCE_INTERFACES, 0, "", 0); }
+static void announce_interfaces(struct subscriber *subscriber) { request(subscriber->socket, ANNOUNCE_INTERFACES, 0, "", 0); }
 
 /* Asks its way down to the elements of the interface's PvDs; an element that is told again is news. */
 static int64_t mif_event(int socket, const uint8_t *message, size_t length) {
@@ -111,7 +120,7 @@ static int64_t mif_event(int socket, const uint8_t *message, size_t length) {
   }
 }
 
-static void nothing(int socket) { (void)socket; }
+static void nothing(struct subscriber *subscriber) { (void)subscriber; }
 
 static int64_t frame_event(int socket, const uint8_t *message, size_t length) {
   (void)socket;
@@ -123,13 +132,30 @@ static int64_t any_event(int socket, const uint8_t *message, size_t length) {
   return latest();
 }
 
+static ssize_t from_socket(struct subscriber *subscriber, uint8_t *message) {
+  return recv(subscriber->socket, message, MESSAGE, receive_flags);
+}
+
+static ssize_t from_ring(struct subscriber *subscriber, uint8_t *message) {
+  size_t length = ring_next(&subscriber->ring, message);
+  if (length) return (ssize_t)length;
+  errno = EAGAIN;
+  return -1;
+}
+
+static ssize_t from_input(struct subscriber *subscriber, uint8_t *message) {
+  (void)subscriber;
+  return read(STDIN_FILENO, message, MESSAGE);
+}
+
 static const struct way ways[] = {
-  {"trigger", register_trigger, trigger_event},
-  {"mif", announce_interfaces, mif_event},
+  {"trigger", register_trigger, from_socket, trigger_event},
+  {"ring", register_ring, from_ring, trigger_event},
+  {"mif", announce_interfaces, from_socket, mif_event},
   /* The floor's socket. */
-  {"frames", nothing, frame_event},
+  {"frames", nothing, from_socket, frame_event},
   /* What another program prints, on standard input. */
-  {"pipe", nothing, any_event},
+  {"pipe", nothing, from_input, any_event},
 };
 
 static int open_socket(void) {
@@ -149,11 +175,10 @@ static void *hear(void *argument) {
   struct subscriber *subscriber = argument;
   uint8_t *message = aligned_alloc(8, MESSAGE);
   if (!message) fail("memory");
-  way->subscribe(subscriber->socket);
+  way->subscribe(subscriber);
   atomic_fetch_add(&shared->ready, 1);
   for (;;) {
-    ssize_t length = subscriber->socket == STDIN_FILENO ? read(STDIN_FILENO, message, MESSAGE)
-                                                        : recv(subscriber->socket, message, MESSAGE, receive_flags);
+    ssize_t length = way->next(subscriber, message);
     if (length < 0 && (errno == EAGAIN || errno == EINTR)) continue;
     uint64_t time = now();
     if (length <= 0) exit(0);
@@ -181,7 +206,7 @@ int main(int count, char **arguments) {
       default: return 2;
     }
   if (!log || !way || subscribers > SUBSCRIBERS || (!path && strcmp(way->name, "pipe"))) {
-    fprintf(stderr, "subscriber: --log, --to trigger, mif, frames or pipe, and --socket are needed; at most %d of them\n", SUBSCRIBERS);
+    fprintf(stderr, "subscriber: --log, --to trigger, ring, mif, frames or pipe, and --socket are needed; at most %d of them\n", SUBSCRIBERS);
     return 2;
   }
   shared = log_open(log);

@@ -12,7 +12,7 @@ from labkit.install import missing
 from labkit.processes import LabError, Timeout
 from labkit.topology import end_by_signals
 
-from . import flood, latency, report
+from . import fanout, flood, latency, report
 from .contestants import Contestant, Floor, Mifd, printers
 from .stage import Placement, Stage
 
@@ -43,7 +43,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--polite", action="store_true", help="not ahead of the machine's other work (SCHED_RR)")
     parser.add_argument("--spin", action="store_true",
                         help="measure an agent with busy-poll and a subscriber that spins too; two-cores are needed")  # fmt: skip
-    parser.add_argument("--only", choices=("latency", "flood"))
+    parser.add_argument("--only", choices=("latency", "flood", "fanout"))
     parser.add_argument("--burst", type=int, default=100_000, help="frames of a flood without a pause (%(default)s)")
     parser.add_argument("--bursts", type=int, default=3, help="in each round (%(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="every sample and every count")
@@ -101,7 +101,11 @@ def measure_spinning(found: argparse.Namespace, named: list[tuple[str, Path]]) -
     """Nobody sleeps but the sender. On two processors it has to share one with the subscriber, so the agent has the other.
     Short rounds: what spins ahead of all others for a second is stopped by the kernel for a twentieth of one."""
     with Stage(Placement(0, 1, 0, not found.polite)) as stage:
-        spinning: list[Contestant] = [Mifd(path, f"{name}, spinning", ("icmp6",), spin=True, busy_poll="yes") for name, path in named]
+        spinning: list[Contestant] = [
+            Mifd(path, f"{name}, spinning, {way}", ("icmp6",), spin=True, ring=way == "ring", busy_poll="yes")
+            for name, path in named
+            for way in ("socket", "ring")
+        ]
         return latency.measure(
             stage, spinning, "icmp6", True, found.samples, -(-found.samples // 500), found.period, 1, progress
         )
@@ -125,6 +129,14 @@ def measure_floods(found: argparse.Namespace, named: list[tuple[str, Path]]) -> 
     return outcomes
 
 
+def measure_fanout(found: argparse.Namespace, named: list[tuple[str, Path]]) -> list[fanout.Told]:
+    """Whoever waits, waits for a processor: nobody is put on one, or ahead of anybody."""
+    with Stage(Placement(None, None, None, False)) as stage:
+        contestants = [Mifd(path, name, subscribers=1100, subscribers_per_user=1100) for name, path in named]
+        deliveries = fanout.DELIVERIES // 10 if found.quick else fanout.DELIVERIES
+        return fanout.measure(stage, contestants, 1 if found.quick else found.rounds, deliveries, progress)
+
+
 def main() -> int:
     found = arguments()
     if os.geteuid() != 0:
@@ -133,19 +145,22 @@ def main() -> int:
     if needed:
         raise LabError(f"{' '.join(needed)} not installed: run `tools/lab install`")
     named = agents(found.agent)
-    series = measure_latency(found, named) if found.only != "flood" else []
-    outcomes = measure_floods(found, named) if found.only != "latency" else []
+    series = measure_latency(found, named) if found.only in (None, "latency") else []
+    outcomes = measure_floods(found, named) if found.only in (None, "flood") else []
+    told = measure_fanout(found, named) if found.only in (None, "fanout") else []
     progress("")
     tables = []
     if series:
         tables.append(report.latency_table(series))
     if outcomes:
         tables.append(report.flood_table(outcomes))
+    if told:
+        tables.append(report.fanout_table(told))
     print("\n\n".join(tables))
     if found.json:
         settings = {key: value for key, value in vars(found).items() if not isinstance(value, Path)}
         settings |= {"kernel": platform.release(), "processors": os.cpu_count()}
-        found.json.write_text(json.dumps(report.as_json(settings, series, outcomes)))
+        found.json.write_text(json.dumps(report.as_json(settings, series, outcomes, told)))
     if found.chart:
         found.chart.write_text(report.charts(series, outcomes))
     return 0

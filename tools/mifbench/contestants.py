@@ -54,12 +54,14 @@ class Mifd(Contestant):
         label: str = "mifd",
         kinds: tuple[str, ...] = ("icmp6", "ra"),
         spin: bool = False,
+        ring: bool = False,
         **settings: object,
     ) -> None:
         self.binary = binary
         self.name = label
         self.kinds = kinds
         self.spin = spin
+        self.ring = ring
         # Each event is another path: all of them are kept, and none runs out while it is measured.
         paths: dict[str, object] = {"unreachable-paths": 65536, "hold-time": 86400, "icmp-check": "address"}
         self.settings = paths | {key.replace("_", "-"): value for key, value in settings.items()}
@@ -73,7 +75,7 @@ class Mifd(Contestant):
 
     def start(self, stage: Stage, log: Log, kind: str) -> None:
         self.agent = self.launch(stage)
-        socket, to = ("trigger.sock", "trigger") if kind.startswith("icmp") else ("mif.sock", "mif")
+        socket, to = ("trigger.sock", "ring" if self.ring else "trigger") if kind.startswith("icmp") else ("mif.sock", "mif")
         arguments = ["--to", to, "--socket", str(self.agent.directory / socket), "--count", str(log.receivers)]
         if self.spin:
             arguments.append("--spin")

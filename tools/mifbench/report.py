@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import chart
+from .fanout import Told
 from .flood import FLOODS, Outcome
 from .latency import PERCENTS, Series, percentile
 
@@ -76,7 +77,21 @@ def flood_table(outcomes: Sequence[Outcome]) -> str:
     return "\n".join(lines)
 
 
-def as_json(settings: dict[str, Any], all_series: Sequence[Series], outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def fanout_table(told: Sequence[Told]) -> str:
+    lines = [f"{'':2}{'subscribers':>11} {'way':>7} {'changes':>9} {'delivered':>10} {'lost':>6} {'deliveries/s':>13} {'changes/s':>10}"]
+    for contestant in dict.fromkeys(each.contestant for each in told):
+        lines.append(f"{contestant}:")
+        for one in sorted((each for each in told if each.contestant == contestant), key=lambda each: each.ring):
+            lines.append(
+                f"  {one.subscribers:11} {'ring' if one.ring else 'socket':>7} {one.changes:9} {one.delivered:10} {one.lost:6} "
+                f"{one.rate:13.0f} {one.rate / one.subscribers:10.0f}"
+            )
+    return "\n".join(lines)
+
+
+def as_json(
+    settings: dict[str, Any], all_series: Sequence[Series], outcomes: Sequence[Outcome], told: Sequence[Told]
+) -> dict[str, Any]:
     return {
         "settings": settings,
         "latency": [
@@ -106,6 +121,7 @@ def as_json(settings: dict[str, Any], all_series: Sequence[Series], outcomes: Se
             }
             for each in outcomes
         ],
+        "fanout": [vars(each) for each in told],
     }
 
 

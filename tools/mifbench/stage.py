@@ -19,7 +19,8 @@ from labkit.topology import Lab
 from .log import Log
 
 SOURCES = Path(__file__).parents[2] / "Benchmarks" / "bench"
-PROGRAMS = ("sender", "floor", "subscriber")
+PROGRAMS = ("sender", "floor", "subscriber", "fanout")
+PARTS = {"subscriber": ("ring",), "fanout": ("ring",)}
 UDP_PORT = 4500
 
 
@@ -29,7 +30,7 @@ def compile_programs(into: Path) -> bool:
     has_pcap = Path("/usr/include/pcap/pcap.h").exists()
     for name in PROGRAMS:
         pcap = ["-DWITH_PCAP", "-lpcap"] if has_pcap and name == "floor" else []
-        files = [str(SOURCES / f"{file}.c") for file in (name, "log", "frames")]
+        files = [str(SOURCES / f"{file}.c") for file in (name, "log", "frames", *PARTS.get(name, ()))]
         command = ["gcc", *common, "-o", str(into / name), *files, "-pthread", *pcap]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
