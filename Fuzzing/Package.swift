@@ -36,8 +36,12 @@ let package = Package(
     .target(
       name: "Connecting", dependencies: ["CLinux", "Platform", "Wire"], cSettings: linux, swiftSettings: language),
     .target(
+      name: "BroadcastRing", dependencies: ["CLinux", "Platform"], cSettings: linux, swiftSettings: language),
+    .target(
       name: "Subscribers",
-      dependencies: ["CLinux", "Connecting", "Messages", "Platform", "Provisioning", "Resolving", "Wire"],
+      dependencies: [
+        "BroadcastRing", "CLinux", "Connecting", "Messages", "Platform", "Provisioning", "Resolving", "Wire",
+      ],
       cSettings: linux, swiftSettings: language),
     .target(
       name: "Flows", dependencies: ["CLinux", "Platform", "Provisioning", "Wire"], cSettings: linux,

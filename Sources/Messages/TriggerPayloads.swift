@@ -199,7 +199,7 @@ extension MessageWriter {
     put(sockaddr, at: offset + 8)
   }
 
-  mutating func ring(_ place: RingPlace) throws(MessageOverflow) {
+  package mutating func ring(_ place: RingPlace) throws(MessageOverflow) {
     let offset = try payload(TriggerPayloadType.ring, size: 16)
     put(place.offset, at: offset + 4)
     put(place.position, at: offset + 8)

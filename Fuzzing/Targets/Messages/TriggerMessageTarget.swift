@@ -25,6 +25,7 @@ struct TriggerMessageTarget: FuzzTarget {
       for index in 0..<message.addresses.count { try writer.address(message.addresses[index]) }
       if let origin = message.origin { try writer.origin(origin) }
       if let filter = message.filter { try writer.filter(filter) }
+      if let ring = message.ring { try writer.ring(ring) }
       writer.finish()
     }
     var expected = message

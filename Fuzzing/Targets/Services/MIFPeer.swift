@@ -139,16 +139,21 @@ final class MIFPeer: Peer {
 
   /// What a program may rely on of the socket that it is handed.
   private func connected(_ transaction: MIFTransactions.Transaction) {
-    guard case .connect(_, _, let destination, let source) = transaction.request, let socket = takePassed() else {
-      return check(false, "CONNECTED without a socket for \(transaction.request)")
+    let passed = takePassed()
+    guard case .connect(_, _, let destination, let source) = transaction.request, passed.count == 1 else {
+      return check(false, "CONNECTED with \(passed.count) sockets for \(transaction.request)")
     }
-    let interface = fuzzing_interface(socket.number)
+    let socket = passed[0]
+    defer { withExtendedLifetime(socket) {} }
+    let interface = fuzzing_interface(socket.descriptor.number)
     check(
       UInt32(interface) == world.history.interface(of: transaction.pvd),
       "\(transaction.request): bound to interface \(interface)")
-    check(fuzzing_is_blocking(socket.number) != 0, "\(transaction.request): a socket that does not block")
+    check(fuzzing_is_blocking(socket.descriptor.number) != 0, "\(transaction.request): a socket that does not block")
     for (isPeer, end) in [(true, destination), (false, source)] {
-      guard let end = end?.socketAddress, let (address, port) = self.end(of: socket, isPeer: isPeer) else { continue }
+      guard let end = end?.socketAddress, let (address, port) = self.end(of: socket.descriptor, isPeer: isPeer) else {
+        continue
+      }
       check(
         address == end.address && (port == end.port || end.port == 0), "\(transaction.request): \(address) \(port)")
     }

@@ -27,7 +27,7 @@ class Peer {
   private var sequence: UInt32 = 0
   private(set) var lost: UInt64 = 0
   /// What came beside the message that is being read.
-  private var passed: Descriptor?
+  private var passed: [PassedDescriptor] = []
   private var buffer = [UInt8](repeating: 0, count: FrameHeader.maximumMessageLength)
 
   /// Closed when it is dropped.
@@ -67,12 +67,12 @@ class Peer {
       guard let socket, !isDeaf else { return total }
       var span = buffer.mutableSpan
       var bytes = unsafe span.mutableBytes
-      switch socket.connection.receive(into: &bytes, descriptor: &passed) {
+      switch socket.connection.receive(into: &bytes, descriptors: &passed) {
       case .message(let length):
         check(length >= FrameHeader.size && length <= FrameHeader.maximumMessageLength, "a message of \(length) bytes")
         total += length
         take(bytes.bytes.extracting(first: length))
-        check(passed == nil, "a descriptor beside a message that brings none")
+        check(passed.isEmpty, "a descriptor beside a message that brings none")
       case .closed, .failed:
         check(isHalfClosed || isTurnedAway || !hasHeard, "the agent closed a connection that did nothing wrong")
         close()
@@ -105,7 +105,10 @@ class Peer {
 
   // MARK: For subclasses
 
-  func takePassed() -> Descriptor? { passed.take() }
+  func takePassed() -> [PassedDescriptor] {
+    defer { passed = [] }
+    return passed
+  }
 
   func request(_ bytes: [UInt8]) {}
   /// Whether an answer is missing.

@@ -45,6 +45,10 @@ final class TriggerPeer: Peer {
   private(set) var told: [Told] = []
   private(set) var gotten: [(identifier: UInt32, trigger: KnownTrigger)] = []
   private var toldOf: Set<UInt32> = []
+  /// Ring, page and bell, from when RING was granted. What it would read there is not looked at here: its news go nowhere
+  /// but to the ring, and it is never in step.
+  private var ring: [PassedDescriptor] = []
+  private var isOnRing: Bool { extensions?.contains(.ring) ?? false }
 
   init(_ connection: consuming Connection, mayRead: [ClosedRange<UInt16>], isRoot: Bool) {
     self.mayRead = mayRead
@@ -103,7 +107,14 @@ final class TriggerPeer: Peer {
 
   private func registered(_ answer: TriggerMessage, _ wanted: TriggerExtensions, _ filter: TriggerFilter?) {
     let granted = TriggerExtensions(rawValue: answer.header.flags)
-    check(granted == wanted.intersection(.served), "granted \(granted) of \(wanted)")
+    let due = wanted.intersection(.served)
+    check(granted == due || granted == due.subtracting(.ring), "granted \(granted) of \(wanted)")
+    check(!granted.contains(.ring) || filter == nil && mayRead == [0...UInt16.max], "let onto the ring")
+    check((answer.ring != nil) == granted.contains(.ring), "where to begin in \(answer)")
+    if granted.contains(.ring), ring.isEmpty {
+      ring = takePassed()
+      check(ring.count == 3, "\(ring.count) descriptors beside RING")
+    }
     check(answer.trigger == nil && answer.origin == nil && answer.addresses.isEmpty, "\(answer)")
     check(answer.filter == filter, "another filter than \(String(describing: filter)) in \(answer)")
     extensions = granted
@@ -123,11 +134,14 @@ final class TriggerPeer: Peer {
       [UInt8](copying: bytes).read { b throws(MessageRefusal) in try TriggerMessage(b) }, "news that can't be read")
     guard let trigger = message.trigger else {
       check(replays, "the end of no replay")
-      check(bytes.byteCount == FrameHeader.size && header.flags == 0 && header.pid == 0, "the end as \(header)")
+      check((message.ring != nil) == isOnRing, "the end as \(message)")
+      check(bytes.byteCount == FrameHeader.size + (isOnRing ? 16 : 0), "the end of \(bytes.byteCount) bytes")
+      check(header.flags == 0 && header.pid == 0, "the end as \(header)")
       replays = false
-      isInStep = extensions.contains(.cause) && !hasLost
+      isInStep = extensions.contains(.cause) && !hasLost && !isOnRing
       return
     }
+    check(!isOnRing || replays, "on the socket: \(message)")
     check(message.filter == nil && (message.origin != nil) == extensions.contains(.origin), "\(message)")
     check(header.pid == 0 || header.pid == UInt32(getpid()), "pid \(header.pid)")
     let known = KnownTrigger(message, trigger)

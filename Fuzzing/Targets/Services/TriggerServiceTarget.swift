@@ -78,6 +78,7 @@ private final class TriggerServiceRun: ServiceRun<TriggerPeer> {
     settings.limit = 6
     settings.limitPerUser = choice & 0x10 == 0 ? 6 : 2
     settings.queueLimit = choice & 1 == 0 ? 128 * 1024 : 32 * 1024
+    settings.ringSize = choice & 0x40 == 0 ? 4096 : 0
     settings.sendBuffer = choice & 2 == 0 ? 64 * 1024 : 4096
     readable = choice & 4 == 0 ? Self.everything : [1...5, 100...101]
     settings.triggerReaders = [AccessRule(.anybody, TriggerTypes(readable))]
