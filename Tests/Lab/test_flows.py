@@ -317,7 +317,7 @@ def test_flood_of_forged_errors(path: Path, agent: Agent, tdb: Tdb, mif: MifEar)
     """Forged errors without end about one path and about many: nobody is told, memory and the number of questions
     stay bounded, and what is true of another path is told meanwhile."""
     out = wire(path)
-    before, resident, busy = mif.client.statistics(), agent.resident(), processor(agent)
+    before, allocated, busy = mif.client.statistics(), agent.allocated(), processor(agent)
     one = [about(path, UDP, udp(path, 1024 + number, 4500)) for number in range(500)]
     many = [
         about(path, TCP, tcp(1024 + number, 443), path.destination(number % 200 + 20)) for number in range(1500)
@@ -340,10 +340,10 @@ def test_flood_of_forged_errors(path: Path, agent: Agent, tdb: Tdb, mif: MifEar)
     heard = after["icmp.errors-heard"] - before["icmp.errors-heard"]
     tell(f"     {sent / seconds:.0f} forged errors/s sent, {heard / seconds:.0f}/s heard")
     tell(f"     {asked / seconds:.0f} questions/s")
-    tell(f"     {busy / seconds * 100:.0f} % of a core, {agent.resident() - resident} bytes more resident")
+    tell(f"     {busy / seconds * 100:.0f} % of a core, {agent.allocated() - allocated} bytes more allocated")
     tdb.none(type=Kind.DEST_UNREACHABLE, cause=Verb.ADD)
     assert asked < 8_000 * seconds + 1_000
-    assert agent.resident() < resident + 300_000
+    assert agent.allocated() < allocated + 300_000
     out.close()
 
 

@@ -56,9 +56,16 @@ class Agent:
 
     def resident(self) -> int:
         """VmRSS of the agent and of whatever it forked, in bytes."""
+        return self._memory("VmRSS")
+
+    def allocated(self) -> int:
+        """The same without code that was read from its file, which comes in steps of many pages."""
+        return self._memory("RssAnon")
+
+    def _memory(self, field: str) -> int:
         total = 0
         for pid in self.family:
-            found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+            found = re.search(rf"{field}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
             if found:
                 total += 1024 * int(found[1])
         return total
