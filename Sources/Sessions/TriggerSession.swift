@@ -237,7 +237,7 @@ package struct TriggerSession: ~Copyable {
       }
       if mustAsk { askAgain() }
       // Looked at before the socket: the agent sends an answer first, then publishes what it is about. So a writer has its
-      // answer before its own news.
+      // answer before its own news, but where so many are under way that the answer had to wait for room.
       let hasNews = ring.map { $0.isHeard && $0.hasMore } ?? false
       let isSocketsTurn = unanswered > 0 || ringTurns >= TriggerSession.ringBite
       if !hasNews || isSocketsTurn {

@@ -225,7 +225,7 @@ static void check_kept_events(struct trigger_session *session)
 /* Requests without waiting: more than the socket takes, so that some have to be put off. */
 static void check_submitting(struct trigger_session *session)
 {
-  static uint32_t tickets[MANY], ids[MANY];
+  static uint32_t tickets[MANY], ids[MANY], told[MANY];
   int submitted = 0, answered = 0, added = 0;
   while (answered < MANY || added < MANY) {
     while (submitted < MANY && trigger_submit_add(session, OWN_TYPE, &v6, 1, &tickets[submitted]) == 0) submitted++;
@@ -235,11 +235,12 @@ static void check_submitting(struct trigger_session *session)
       CHECK(event->error == 0 && event->ticket == tickets[answered]);
       ids[answered++] = event->trigger->id;
     } else {
-      /* A writer has its answer before its own news. */
-      CHECK(event->kind == TRIGGER_ADDED && added < answered && event->trigger->id == ids[added]);
-      added++;
+      /* On the ring they overtake answers that the socket had no room for (docs/protocol.md, "Ring"). */
+      CHECK(event->kind == TRIGGER_ADDED && added < MANY);
+      told[added++] = event->trigger->id;
     }
   }
+  CHECK(memcmp(told, ids, sizeof ids) == 0);
   uint32_t get, modify, delete, wrong;
   CHECK(trigger_submit_get(session, ids[0], &get) == 0);
   CHECK(trigger_submit_modify(session, ids[0], OWN_TYPE, &v4, 1, &modify) == 0);

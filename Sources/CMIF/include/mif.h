@@ -277,7 +277,8 @@ int trigger_delete(struct trigger_session *session, uint32_t id, int timeout);
 
 /*
  * The same without waiting: the answer comes as TRIGGER_ANSWER with the ticket. Answers come in the order of the
- * requests; TRIGGER_DISCONNECTED ends the wait for all of them. -1: EAGAIN (the agent takes nothing now: take the
+ * requests; what is told of a change may come before its answer where many are under way.
+ * TRIGGER_DISCONNECTED ends the wait for all of them. -1: EAGAIN (the agent takes nothing now: take the
  * events that there are, and try again), ENOTCONN, EINVAL, EAFNOSUPPORT.
  */
 int trigger_submit_add(struct trigger_session *session, uint16_t type, const struct trigger_address *addresses,
