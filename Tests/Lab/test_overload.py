@@ -73,12 +73,12 @@ def test_many_addresses(lab: Lab, tdb: Tdb, mif: MifEar) -> None:
         tdb.client.drain()
         return {t.ips[0] for t in tdb.client.log if t.type == Kind.IF_ADDRCHANGED and t.cause == verb}
 
-    wait_until(lambda: told(Verb.ADD) >= set(many), "all thousand are told")
-    wait_until(lambda: _drained(mif) >= set(many), "all thousand are announced")
+    wait_until(lambda: told(Verb.ADD) >= set(many), "all thousand are told", 30)
+    wait_until(lambda: _drained(mif) >= set(many), "all thousand are announced", 30)
     lab.host.ip(*(f"addr del {each}/32 dev up1" for each in many))
-    wait_until(lambda: told(Verb.DELETE) >= set(many), "all thousand are told as gone")
+    wait_until(lambda: told(Verb.DELETE) >= set(many), "all thousand are told as gone", 30)
     tdb.none(type=Kind.IF_REMOVED)
-    wait_until(lambda: not _drained(mif) & set(many), "all thousand are announced as gone")
+    wait_until(lambda: not _drained(mif) & set(many), "all thousand are announced as gone", 30)
 
 
 def _drained(mif: MifEar) -> set[str]:
