@@ -40,6 +40,22 @@ struct ipv6_request {
   int interface;
 };
 
+// An address is the kernel's "tentative" one until a worker of it has come by, on the loopback interface too, and nothing
+// can be bound to it before. That is soon, and on a busy machine not at once: five seconds are waited.
+static int await_address(const struct ipv6_request *request) {
+  struct sockaddr_in6 end = {
+    .sin6_family = AF_INET6, .sin6_addr = request->address, .sin6_scope_id = (uint32_t)request->interface};
+  int number = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0), result;
+  if (number < 0) return -1;
+  for (int waited = 0; (result = bind(number, (struct sockaddr *)&end, sizeof end)) != 0 && waited < 5000; waited++) {
+    if (errno != EADDRNOTAVAIL) break;
+    usleep(1000);
+  }
+  int failure = errno;
+  close(number);
+  return errno = failure, result;
+}
+
 int fuzzing_add_address(const char *address, unsigned prefix_length) {
   struct ipv6_request request6 = {.prefix_length = prefix_length, .interface = (int)if_nametoindex("lo")};
   // Where the alias is new, an address of class C has 24 bits; all of its network is local on this interface.
@@ -53,6 +69,7 @@ int fuzzing_add_address(const char *address, unsigned prefix_length) {
   int result = ioctl(control, SIOCSIFADDR, is_ipv6 ? (void *)&request6 : (void *)&request4);
   int failure = errno;
   close(control);
+  if (result == 0 && is_ipv6) return await_address(&request6);
   return errno = failure, result;
 }
 

@@ -16,7 +16,8 @@ int fuzzing_memory_file(void);
 /// Leaves the network that this process was started in for an empty one; where that takes a privilege that it lacks, in
 /// a user namespace in which it is who it was. 0, or -1 with errno.
 int fuzzing_leave_network(void);
-/// Gives the loopback interface an address, written as in text, with its prefix length. 0, or -1 with errno.
+/// Gives the loopback interface an address, written as in text, with its prefix length, and waits until it can be
+/// bound. 0, or -1 with errno.
 int fuzzing_add_address(const char *address, unsigned prefix_length);
 
 /// A socket of SOCK_STREAM, listening, or SOCK_DGRAM at an address and port. -1 with errno.
