@@ -10,24 +10,25 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "client.h"
 #include "log.h"
 #include "ring.h"
 
 enum { SUBSCRIBERS = 1024, MESSAGE = 1024, STACK = 128 << 10, WINDOW = 32, AHEAD = 128 };
-enum { ADD = 1, REGISTER = 4, NOTIFY = 5, MODIFY = 6, RING = 8, TRIGGER = 2 };
+enum { ADD = 1, REGISTER = 4, NOTIFY = 5, MODIFY = 6, RING = 8, TRIGGER = 2, OWN_TYPE = 100 };
 
-/* docs/protocol.md, in the host's byte order. */
-struct request {
-  uint8_t version, type, error, flags;
-  uint16_t len8, reserved;
-  uint32_t sequence, pid;
-  uint16_t payload_len8, payload_type, trigger_type, reserved2;
-  uint32_t id, reserved3;
+/* TRIGGER, and an answer that has one. */
+struct trigger {
+  uint16_t len8, type, trigger_type, reserved;
+  uint32_t id, reserved2;
 };
-enum { HEADER = 16 };
+
+struct answer {
+  struct header header;
+  struct trigger trigger;
+};
 
 struct subscriber {
   int socket;
@@ -41,26 +42,15 @@ static struct subscriber all[SUBSCRIBERS];
 static bool on_ring;
 static const char *path;
 
-static int open_socket(void) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  strncpy(address.sun_path, path, sizeof address.sun_path - 1);
-  int opened = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-  if (opened < 0 || connect(opened, (struct sockaddr *)&address, sizeof address) < 0) fail(path);
-  return opened;
-}
-
-static void ask(int socket, uint8_t type, uint8_t flags, uint32_t id) {
-  struct request request = {.version = 1, .type = type, .flags = flags, .len8 = 4, .pid = (uint32_t)getpid(), .payload_len8 = 2,
-                            .payload_type = TRIGGER, .trigger_type = 100, .id = id};
-  size_t size = type == REGISTER ? HEADER : sizeof request;
-  request.len8 = (uint16_t)(size / 8);
-  if (send(socket, &request, size, 0) < 0) fail("send");
+static void ask(int socket, uint8_t type, uint32_t id) {
+  struct trigger trigger = {.len8 = 2, .type = TRIGGER, .trigger_type = OWN_TYPE, .id = id};
+  client_request(socket, type, 0, &trigger, sizeof trigger);
 }
 
 static uint32_t answered(int socket) {
-  struct request answer;
-  if (recv(socket, &answer, sizeof answer, 0) < (ssize_t)sizeof answer || answer.error) fail("the agent's answer");
-  return answer.id;
+  struct answer answer;
+  if (recv(socket, &answer, sizeof answer, 0) < (ssize_t)sizeof answer || answer.header.error) fail("the agent's answer");
+  return answer.trigger.id;
 }
 
 static void *hear(void *argument) {
@@ -103,17 +93,17 @@ int main(int count, char **arguments) {
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, STACK);
   for (uint32_t i = 0; i < subscribers; i++) {
-    all[i].socket = open_socket();
-    ask(all[i].socket, REGISTER, on_ring ? RING : 0, 0);
+    all[i].socket = client_open(path);
+    client_request(all[i].socket, REGISTER, on_ring ? RING : 0, "", 0);
     if (on_ring) {
       ring_open(&all[i].ring, all[i].socket);
     } else {
       uint8_t answer[MESSAGE];
-      if (recv(all[i].socket, answer, sizeof answer, 0) != HEADER) fail("the agent's answer");
+      if (recv(all[i].socket, answer, sizeof answer, 0) != sizeof(struct header)) fail("the agent's answer");
     }
   }
-  int writer = open_socket();
-  ask(writer, ADD, 0, 0);
+  int writer = client_open(path);
+  ask(writer, ADD, 0);
   uint32_t id = answered(writer);
   for (uint32_t i = 0; i < subscribers; i++) {
     pthread_t thread;
@@ -125,7 +115,7 @@ int main(int count, char **arguments) {
     // To ask a thousand counters is not free: only when the slowest may be too far behind.
     if (asked >= least + AHEAD) least = slowest(subscribers) - 1;
     while (asked < changes && asked - done < WINDOW && asked < least + AHEAD) {
-      ask(writer, MODIFY, 0, id);
+      ask(writer, MODIFY, id);
       asked++;
     }
     if (done < asked) {

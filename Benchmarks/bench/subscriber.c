@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "client.h"
 #include "frames.h"
 #include "log.h"
 #include "ring.h"
@@ -42,37 +42,16 @@ static const char *path;
 static int receive_flags;
 static uint32_t watched;
 
-/* docs/protocol.md: header and payloads, in the host's byte order. */
-struct header {
-  uint8_t version, type, error, flags;
-  uint16_t len8, reserved;
-  uint32_t sequence, pid;
-};
-
-struct payload {
-  uint16_t len8, type;
-  uint32_t first;
-};
-
 enum { REGISTER = 4, NOTIFY = 5, CAUSE = 1, ORIGIN = 4, RING = 8, ADD = 1, ADDRESS = 1 };
 enum { ANNOUNCE_INTERFACES = 1, INTERFACE = 3, ANNOUNCE_PVDS = 5, PVD = 7, ANNOUNCE_ELEMENTS = 9, ELEMENT = 10, SNAPSHOT = 1 };
-
-static void request(int socket, uint8_t type, uint8_t flags, const void *payload, size_t size) {
-  uint8_t message[sizeof(struct header) + 64] = {0};
-  struct header header = {.version = 1, .type = type, .flags = flags, .len8 = (uint16_t)((sizeof header + size) / 8), .sequence = 1,
-                          .pid = (uint32_t)getpid()};
-  memcpy(message, &header, sizeof header);
-  memcpy(message + sizeof header, payload, size);
-  if (send(socket, message, sizeof header + size, 0) < 0) fail("send");
-}
 
 /* The event sent last: where one at a time is sent and what is told has no number in it. */
 static int64_t latest(void) { return (int64_t)atomic_load(&shared->next) - 1; }
 
-static void register_trigger(struct subscriber *subscriber) { request(subscriber->socket, REGISTER, CAUSE | ORIGIN, "", 0); }
+static void register_trigger(struct subscriber *subscriber) { client_request(subscriber->socket, REGISTER, CAUSE | ORIGIN, "", 0); }
 
 static void register_ring(struct subscriber *subscriber) {
-  request(subscriber->socket, REGISTER, CAUSE | ORIGIN | RING, "", 0);
+  client_request(subscriber->socket, REGISTER, CAUSE | ORIGIN | RING, "", 0);
   ring_open(&subscriber->ring, subscriber->socket);
 }
 
@@ -97,7 +76,7 @@ static int64_t trigger_event(int socket, const uint8_t *message, size_t length) 
   return -1;
 }
 
-static void announce_interfaces(struct subscriber *subscriber) { request(subscriber->socket, ANNOUNCE_INTERFACES, 0, "", 0); }
+static void announce_interfaces(struct subscriber *subscriber) { client_request(subscriber->socket, ANNOUNCE_INTERFACES, 0, "", 0); }
 
 /* Asks its way down to the elements of the interface's PvDs; an element that is told again is news. */
 static int64_t mif_event(int socket, const uint8_t *message, size_t length) {
@@ -106,13 +85,13 @@ static int64_t mif_event(int socket, const uint8_t *message, size_t length) {
   const struct payload *payload = (const struct payload *)(header + 1);
   switch (header->type) {
     case INTERFACE:
-      if (payload->first == watched) request(socket, ANNOUNCE_PVDS, 0, payload, (size_t)payload->len8 * 8);
+      if (payload->first == watched) client_request(socket, ANNOUNCE_PVDS, 0, payload, (size_t)payload->len8 * 8);
       return -1;
     case PVD: {
       // PVD_ANNOUNCEMENT is INTERFACE, PVD. In a request the name is left out.
       const struct payload *told = payload + payload->len8;
       const struct payload asked[2] = {{.len8 = 2, .type = told->type, .first = told->first}};
-      request(socket, ANNOUNCE_ELEMENTS, 0, asked, sizeof asked);
+      client_request(socket, ANNOUNCE_ELEMENTS, 0, asked, sizeof asked);
       return -1;
     }
     case ELEMENT: return header->flags & SNAPSHOT ? -1 : latest();
@@ -158,18 +137,7 @@ static const struct way ways[] = {
   {"pipe", nothing, from_input, any_event},
 };
 
-static int open_socket(void) {
-  if (!strcmp(way->name, "pipe")) return STDIN_FILENO;
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  if (strlen(path) >= sizeof address.sun_path) {
-    errno = ENAMETOOLONG;
-    fail(path);
-  }
-  strcpy(address.sun_path, path);
-  int opened = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-  if (opened < 0 || connect(opened, (struct sockaddr *)&address, sizeof address) < 0) fail(path);
-  return opened;
-}
+static int open_socket(void) { return strcmp(way->name, "pipe") ? client_open(path) : STDIN_FILENO; }
 
 static void *hear(void *argument) {
   struct subscriber *subscriber = argument;

@@ -25,9 +25,9 @@ package final class Agent {
     static let flows: UInt64 = 8
   }
 
-  /// ICMP errors of each family looked at before everybody else has a turn,
+  /// ICMP errors looked at before everybody else has a turn, and at most a few more,
   private static let errorBite = 256
-  /// and before control packets have.
+  /// and those of each family before control packets have.
   private static let errorMorsel = 32
   /// Netlink messages likewise.
   private static let kernelBite = 32

@@ -26,6 +26,15 @@ struct TriggerMirror {
     entries.removeAll()
   }
 
+  /// What a NOTIFY of this cause says.
+  mutating func apply(_ record: TriggerRecord, _ cause: TriggerMessageType?) -> TriggerNews? {
+    switch cause {
+    case .modify: change(record)
+    case .delete: delete(record)
+    default: meet(record)
+    }
+  }
+
   /// It exists, or was added.
   mutating func meet(_ record: TriggerRecord) -> TriggerNews? {
     let known = entries.updateValue(Entry(record: record, replay: replay), forKey: record.id)?.record

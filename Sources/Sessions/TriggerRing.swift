@@ -4,13 +4,9 @@ import Platform
 
 /// A session's place at the agent's ring (docs/protocol.md, "Ring").
 final class TriggerRing {
-  /// A message as it stood on the ring.
-  struct Record {
-    let bytes: [UInt8]
-  }
-
   enum Outcome {
-    case record(Record)
+    /// nil for a message of a later version.
+    case record(TriggerMessage?)
     case nothing
     case lapped
   }
@@ -46,10 +42,15 @@ final class TriggerRing {
     var span = buffer.mutableSpan
     var bytes = unsafe span.mutableBytes
     switch reader.read(into: &bytes) {
-    case .record(let length): return .record(Record(bytes: Array(buffer.prefix(length))))
+    case .record(let length): return .record(message(length))
     case .nothing: return .nothing
     case .lapped: return .lapped
     }
+  }
+
+  private func message(_ length: Int) -> TriggerMessage? {
+    let bytes = buffer
+    do throws(MessageRefusal) { return try TriggerMessage(bytes.raw.extracting(first: length)) } catch { return nil }
   }
 
   func lieDown() -> Bool { sleep.lieDown(reader) }

@@ -254,16 +254,19 @@ package struct TriggerSession: ~Copyable {
         if !hasNews { return settled(nil) }
       }
       ringTurns += 1
-      if let record = hearRing(), let happening = interpret(record) { return settled(happening) }
+      if let happening = hearRing() { return settled(happening) }
     }
     return settled(nil)
   }
 
-  /// The next record of the ring. Where it was overwritten unread, everything is asked for again.
-  private mutating func hearRing() -> TriggerRing.Record? {
+  /// The next record of the ring, a NOTIFY with CAUSE and ORIGIN: it can't be lost, so its number says nothing. Where it
+  /// was overwritten unread, everything is asked for again.
+  private mutating func hearRing() -> TriggerHappening? {
     guard let ring, ring.isHeard else { return nil }
     switch ring.next() {
-    case .record(let record): return record
+    case .record(let message):
+      guard let message, message.type == .notify, let trigger = TriggerRecord(message) else { return nil }
+      return mirror.apply(trigger, message.cause).map { .news($0) }
     case .nothing: return nil
     case .lapped:
       ring.isHeard = false
@@ -301,7 +304,7 @@ package struct TriggerSession: ~Copyable {
       // The ring is looked at without a system call; the others now and then.
       for _ in 0..<4096 {
         if ring.hasMore { return true }
-        clinux_relax()
+        Process.relax()
       }
       if try poller.wait(milliseconds: 0) > 0 { return true }
       if milliseconds >= 0, Clock.bootTime() - begin >= UInt64(milliseconds) * 1_000_000 { return false }
@@ -365,25 +368,6 @@ package struct TriggerSession: ~Copyable {
     }
   }
 
-  /// A record of the ring: NOTIFY with CAUSE and ORIGIN. It can't be lost, so its number says nothing.
-  private mutating func interpret(_ record: TriggerRing.Record) -> TriggerHappening? {
-    do throws(MessageRefusal) {
-      let message = try TriggerMessage(record.bytes.raw)
-      guard message.type == .notify, let trigger = TriggerRecord(message) else { return nil }
-      return apply(trigger, message.cause).map { .news($0) }
-    } catch {
-      return nil
-    }
-  }
-
-  private mutating func apply(_ record: TriggerRecord, _ cause: TriggerMessageType?) -> TriggerNews? {
-    switch cause {
-    case .modify: mirror.change(record)
-    case .delete: mirror.delete(record)
-    default: mirror.meet(record)
-    }
-  }
-
   private mutating func news(_ message: TriggerMessage) -> TriggerNews? {
     let isGap = message.header.sequence != expectedNews
     expectedNews = message.header.sequence &+ 1
@@ -399,7 +383,7 @@ package struct TriggerSession: ~Copyable {
       if let place = message.ring { ring?.hear(from: place.position) }
       return nil
     }
-    return apply(record, message.cause)
+    return mirror.apply(record, message.cause)
   }
 
   // MARK: The connection
@@ -592,41 +576,5 @@ extension Errno {
   /// Nobody listens on that path.
   fileprivate var meansNoAgent: Bool {
     rawValue == ENOENT || rawValue == ECONNREFUSED || rawValue == ENOTDIR || rawValue == EAGAIN
-  }
-}
-
-/// First in, first out, without moving what waits at each step.
-struct Queue<Element> {
-  private var elements: [Element] = []
-  private var start = 0
-
-  var count: Int { elements.count - start }
-  var isEmpty: Bool { count == 0 }
-
-  /// What `popFirst` would give.
-  var first: Element? { start < elements.count ? elements[start] : nil }
-
-  mutating func append(_ element: Element) { elements.append(element) }
-
-  func contains(_ isWanted: (Element) -> Bool) -> Bool { elements[start...].contains(where: isWanted) }
-
-  mutating func removeAll(_ isUnwanted: (Element) -> Bool) {
-    elements.removeFirst(start)
-    start = 0
-    elements.removeAll(where: isUnwanted)
-  }
-
-  mutating func popFirst() -> Element? {
-    guard start < elements.count else { return nil }
-    let element = elements[start]
-    start += 1
-    if start == elements.count {
-      elements.removeAll(keepingCapacity: start <= 64)
-      start = 0
-    } else if start >= 64, start > elements.count / 2 {
-      elements.removeFirst(start)
-      start = 0
-    }
-    return element
   }
 }

@@ -82,23 +82,13 @@ extension Subscribers {
     if ringSeatCount == 0 { ring = nil }
   }
 
-  /// Puts a NOTIFY on the ring. Who sleeps is woken by `wakeReaders`.
-  mutating func broadcast(_ cause: TriggerMessageType, _ trigger: Trigger, pid: UInt32) {
+  /// Puts a NOTIFY that stands in the writer's memory on the ring. Who sleeps is woken by `wakeReaders`.
+  mutating func publish(
+    _ notification: Notification, _ cause: TriggerMessageType, from writer: inout MessageWriter
+  ) {
     guard let ring, !ringSeats.isEmpty else { return }
-    var memory = scratch.takeAnswer()
-    defer { scratch.giveAnswer(memory) }
-    var span = memory.mutableSpan
-    var writer = MessageWriter(unsafe span.mutableBytes)
-    let addresses = trigger.addresses.payloads
-    do throws(MessageOverflow) {
-      let notification = try writer.notification(
-        trigger.payload, addresses: addresses.span, origin: trigger.origin, pid: pid)
-      writer.prepare(
-        notification, cause: cause, sequence: UInt32(truncatingIfNeeded: ring.position), extensions: [.cause, .origin])
-    } catch {
-      // 16 addresses and an origin always fit.
-      return
-    }
+    writer.prepare(
+      notification, cause: cause, sequence: UInt32(truncatingIfNeeded: ring.position), extensions: [.cause, .origin])
     ring.publish(writer.message)
     count(.ringRecords)
   }

@@ -1,3 +1,4 @@
+import BroadcastRing
 import Messages
 import Platform
 import Provisioning
@@ -144,15 +145,14 @@ extension Subscribers {
 
   // MARK: News
 
-  /// One NOTIFY for all: encoded once, then each subscriber's number and variant are filled in.
+  /// One NOTIFY for all: encoded once, then the ring's position, and each subscriber's number and variant are filled in.
   ///
   /// What a subscriber asked for and may read is a view of the database: a trigger that a MODIFY brings into it is told
   /// as added, one that it takes out as deleted.
   mutating func tell(_ change: TriggerChange, _ trigger: Trigger, pid: UInt32) {
-    broadcast(change.cause, trigger, pid: pid)
-    if registered.isEmpty { return }
+    if registered.isEmpty, ringSeats.isEmpty { return }
     var losing: [Subscriber] = []
-    notify(trigger, pid: pid) { subscriber in
+    notify(trigger, pid: pid, onRing: change.cause) { subscriber in
       if subscriber.seesAll { return change.cause }
       let sees = subscriber.sees(trigger)
       guard case .modified(let former?) = change, subscriber.sees(former) != sees else {
@@ -168,9 +168,9 @@ extension Subscribers {
     notify(former, pid: pid) { subscriber in losing.contains { $0 === subscriber } ? .delete : nil }
   }
 
-  /// Sends a NOTIFY to each registered subscriber for whom `cause` gives one.
+  /// Sends a NOTIFY to each registered subscriber for whom `cause` gives one, and to the ring if that has one.
   private mutating func notify(
-    _ trigger: Trigger, pid: UInt32, cause: (Subscriber) -> TriggerMessageType?
+    _ trigger: Trigger, pid: UInt32, onRing: TriggerMessageType? = nil, cause: (Subscriber) -> TriggerMessageType?
   ) {
     var memory = scratch.takeAnswer()
     defer { scratch.giveAnswer(memory) }
@@ -180,6 +180,7 @@ extension Subscribers {
     do throws(MessageOverflow) {
       let notification = try writer.notification(
         trigger.payload, addresses: addresses.span, origin: trigger.origin, pid: pid)
+      if let onRing { publish(notification, onRing, from: &writer) }
       for subscriber in registered {
         guard let extensions = subscriber.registration, subscriber.hears, subscriber.replay.hasPassed(trigger),
           let cause = cause(subscriber)

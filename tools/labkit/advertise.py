@@ -14,6 +14,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from .processes import patiently
+
 ALL_NODES = "ff02::1"
 INFINITE = 0xFFFFFFFF
 
@@ -117,15 +119,9 @@ def send(raw: socket.socket, interface: int, wire: bytes, destination: str = ALL
     raw.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, hop_limit)
     raw.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, hop_limit)
     raw.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, 0)
-    deadline = time.monotonic() + 5
-    while True:
-        try:
-            raw.sendto(wire, (destination, 0, 0, interface))
-            return
-        except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.ENETUNREACH, errno.EADDRNOTAVAIL) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
+    patiently(
+        lambda: raw.sendto(wire, (destination, 0, 0, interface)), errno.EINVAL, errno.ENETUNREACH, errno.EADDRNOTAVAIL
+    )
 
 
 def _arguments() -> argparse.Namespace:

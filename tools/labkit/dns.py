@@ -11,11 +11,10 @@ import select
 import socket
 import struct
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from .processes import wait_until
+from .processes import patiently, wait_until
 from .story import tell
 from .topology import Namespace
 
@@ -140,19 +139,6 @@ def failing(rcode: int) -> Answer:
     return lambda _, query: [reply(query, rcode=rcode)]
 
 
-def _bind(opened: socket.socket, ip: str, port: int) -> None:
-    """An IPv6 address that was just added is tentative until the kernel has come round to it, also without duplicate
-    address detection."""
-    deadline = time.monotonic() + 5
-    while True:
-        try:
-            return opened.bind((ip, port))
-        except OSError as error:
-            if error.errno != errno.EADDRNOTAVAIL or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-
-
 class Server:
     """UDP and TCP on one address. `with Server(...) as server:`; `queries` may be read at any time."""
 
@@ -169,7 +155,8 @@ class Server:
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         for opened in (self.udp, self._listener):
-            _bind(opened, ip, port)
+            # An IPv6 address that was just added is tentative for a moment, also without duplicate address detection.
+            patiently(lambda opened=opened: opened.bind((ip, port)), errno.EADDRNOTAVAIL)
         self._listener.listen(64)
         self._peers: dict[int, socket.socket] = {}
         self._wake, self._end = os.pipe()

@@ -29,6 +29,20 @@ def wait_until(condition: Callable[[], object], what: str, seconds: float = 5.0,
         time.sleep(every)
 
 
+def patiently(work: Callable[[], object], *numbers: int, seconds: float = 5.0) -> None:
+    """Does it again as long as it fails with one of these errno: the kernel comes round to a new link or address in its
+    own time."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            work()
+            return
+        except OSError as error:
+            if error.errno not in numbers or time.monotonic() > deadline:
+                raise
+        time.sleep(0.01)
+
+
 @dataclass(frozen=True)
 class Mounts:
     """What a process sees in another place than the rest of the machine, in a mount namespace of its own.

@@ -20,7 +20,7 @@ from .log import Log
 
 SOURCES = Path(__file__).parents[2] / "Benchmarks" / "bench"
 PROGRAMS = ("sender", "floor", "subscriber", "fanout")
-PARTS = {"subscriber": ("ring",), "fanout": ("ring",)}
+PARTS = {"subscriber": ("client", "ring"), "fanout": ("client", "ring")}
 UDP_PORT = 4500
 
 
