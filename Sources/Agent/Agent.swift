@@ -222,8 +222,9 @@ extension Agent {
       hearControl()
       if isKernelReady || hasMore || kernelIsDue { hasMore = try serveKernel() } else { hasMore = false }
       // Before the errors, of which there may be many.
-      subscribers.wakeReaders()
+      subscribers.deliver()
       if hearErrors() { hasMore = true }
+      subscribers.deliver()
       hearEndedAttempts()
       for index in 0..<count {
         let event = poller.event(index)

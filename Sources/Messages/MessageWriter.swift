@@ -2,7 +2,7 @@
 /// payloads and is finished; `message` is what to send. What does not fit throws and leaves the message as it was
 /// before that payload. At most `FrameHeader.maximumMessageLength` bytes are used.
 package struct MessageWriter: ~Copyable, ~Escapable {
-  private var bytes: MutableRawSpan
+  var bytes: MutableRawSpan
   /// Bytes of the message written so far.
   package private(set) var count = 0
 

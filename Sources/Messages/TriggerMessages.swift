@@ -183,10 +183,7 @@ extension MessageWriter {
   package mutating func prepare(
     _ notification: Notification, cause: TriggerMessageType, sequence: UInt32, extensions: TriggerExtensions
   ) -> Int {
-    let length = extensions.contains(.origin) ? notification.fullLength : notification.plainLength
-    put(extensions.contains(.cause) ? cause.rawValue : 0, at: 3)
-    put(sequence, at: 8)
-    return finish(at: length)
+    finish(at: bytes.prepare(notification, at: 0, cause: cause, sequence: sequence, extensions: extensions))
   }
 
   /// The NOTIFY without a trigger that ends a replay; `ring` is where the ring goes on.
@@ -195,6 +192,20 @@ extension MessageWriter {
     try begin(type: TriggerMessageType.notify.rawValue, sequence: sequence, pid: 0)
     if let ring { try self.ring(ring) }
     return finish()
+  }
+}
+
+extension MutableRawSpan {
+  /// The same for a notification that lies at `offset`.
+  package mutating func prepare(
+    _ notification: Notification, at offset: Int, cause: TriggerMessageType, sequence: UInt32,
+    extensions: TriggerExtensions
+  ) -> Int {
+    let length = extensions.contains(.origin) ? notification.fullLength : notification.plainLength
+    storeBytes(of: extensions.contains(.cause) ? cause.rawValue : 0, toByteOffset: offset + 3, as: UInt8.self)
+    storeBytes(of: UInt16(truncatingIfNeeded: length / 8), toByteOffset: offset + 4, as: UInt16.self)
+    storeBytes(of: sequence, toByteOffset: offset + 8, as: UInt32.self)
+    return length
   }
 }
 

@@ -87,6 +87,17 @@ package struct Listener: ~Copyable {
   }
 }
 
+/// Where one of several messages lies in their memory, in bytes.
+package struct MessagePlace: Sendable {
+  package let offset: UInt32
+  package var length: UInt32
+
+  package init(offset: Int, length: Int) {
+    self.offset = UInt32(offset)
+    self.length = UInt32(length)
+  }
+}
+
 /// One end of a SOCK_SEQPACKET connection: a datagram is a message, order is kept, nothing is lost.
 package struct Connection: ~Copyable {
   package enum Sent: Hashable, Sendable {
@@ -166,6 +177,23 @@ package struct Connection: ~Copyable {
         unsafe CLinux.send(descriptor.number, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT | MSG_NOSIGNAL))
       }
     }
+  }
+
+  /// How many messages one `send(_:at:)` takes.
+  package static var mostAtOnce: Int { Int(clinux_most_messages) }
+
+  /// sendmmsg(2): messages that lie in one memory, in order. What comes after the last one sent could not be sent now, or
+  /// ever: to send it by itself says which.
+  ///
+  /// - Returns: how many were sent, 0 to `mostAtOnce`.
+  package func send(_ memory: RawSpan, at places: Span<MessagePlace>) -> Int {
+    let sent = unsafe memory.withUnsafeBytes { bytes in
+      unsafe places.withUnsafeBufferPointer {
+        unsafe clinux_send_messages(
+          descriptor.number, bytes.baseAddress, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT))
+      }
+    }
+    return max(0, Int(sent))
   }
 
   /// sendmsg(2) with a copy of `passed` beside the message (SCM_RIGHTS): both or neither. The message is not empty,

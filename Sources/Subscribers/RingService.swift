@@ -82,7 +82,7 @@ extension Subscribers {
     if ringSeatCount == 0 { ring = nil }
   }
 
-  /// Puts a NOTIFY that stands in the writer's memory on the ring. Who sleeps is woken by `wakeReaders`.
+  /// Puts a NOTIFY that stands in the writer's memory on the ring. Who sleeps is woken by `deliver`.
   mutating func publish(
     _ notification: Notification, _ cause: TriggerMessageType, from writer: inout MessageWriter
   ) {
@@ -93,8 +93,8 @@ extension Subscribers {
     count(.ringRecords)
   }
 
-  /// Wakes who sleeps and has something to read on the ring; to be called after news, once for as many as come together.
-  package mutating func wakeReaders() {
+  /// Wakes who sleeps and has something to read on the ring.
+  mutating func wakeReaders() {
     guard let ring, ring.position != wokenBefore else { return }
     wokenBefore = ring.position
     for _ in 0..<ringSeats.wake(before: ring.position) { count(.ringWakes) }

@@ -33,6 +33,9 @@ final class Subscriber {
   /// Where the replay stands; at the table's end once it is through.
   var replay = TriggerTable.Cursor.end
   var isReplaying = false
+  /// The first NOTIFY of the batch that it is still to be sent, and the number that this one has; they are consecutive.
+  var waitsFrom: UInt64 = 0
+  var waitingSequence: UInt32 = 0
   /// Its place at the ring, from the first REGISTER that was granted RING until its socket closes.
   var seat: RingSeat?
 
@@ -81,6 +84,9 @@ final class Subscriber {
 
   /// Whether it is told of every trigger: nearly all are.
   var seesAll: Bool { filter == nil && access.reads.isAll }
+
+  /// Whether it is told of every trigger, with everybody else.
+  var takesBatches: Bool { registration != nil && seesAll && !isReplaying }
 
   /// Whether it may know of a trigger, and asked for it.
   func sees(_ trigger: Trigger) -> Bool {

@@ -89,6 +89,7 @@ package struct Subscribers: ~Copyable {
   private var counts = [UInt64](repeating: 0, count: SubscriberCounter.allCases.count)
   private var refusals = [UInt64](repeating: 0, count: MessageRefusal.allCases.count)
   let scratch = Scratch()
+  let batch = NotificationBatch()
 
   /// What the sockets are called in the runtime directory.
   package static var socketNames: [[UInt8]] { [Array("/trigger.sock".utf8), Array("/mif.sock".utf8)] }
@@ -147,7 +148,7 @@ package struct Subscribers: ~Copyable {
     connector.forEachCounter(body)
   }
 
-  mutating func count(_ counter: SubscriberCounter) { counts[counter.rawValue] &+= 1 }
+  mutating func count(_ counter: SubscriberCounter, _ number: Int = 1) { counts[counter.rawValue] &+= UInt64(number) }
   mutating func count(_ refusal: MessageRefusal) { refusals[Int(refusal.rawValue)] &+= 1 }
 
   // MARK: Events
@@ -218,10 +219,16 @@ package struct Subscribers: ~Copyable {
     deliverConnections()
   }
 
+  /// Tells what is kept back to be told together; to be called after news, once for as many as come together.
+  package mutating func deliver() {
+    deliverBatch()
+    wakeReaders()
+  }
+
   /// Brings the poller in step with what the connections wait for, and closes those that are done. Costs nothing for
   /// those that nothing was read from and whose sockets took what they were sent.
   package mutating func settle(_ poller: borrowing Poller) {
-    wakeReaders()
+    deliver()
     if touched.isEmpty { return }
     for subscriber in touched where subscriber.isOverrun { overrun(subscriber) }
     var areSomeClosed = false
@@ -388,6 +395,7 @@ package struct Subscribers: ~Copyable {
   mutating func send(
     _ message: RawSpan, to subscriber: Subscriber, isNews: Bool, passing passed: Handover? = nil
   ) {
+    deliverBatch(to: subscriber)
     guard subscriber.hears else { return }
     count(isNews ? .news : .answers)
     if subscriber.queue.isEmpty, transmit(message, to: subscriber, passing: passed) || !subscriber.hears { return }

@@ -96,6 +96,8 @@ extension Subscribers {
     _ subscriber: Subscriber, _ request: FrameHeader, _ extensions: TriggerExtensions, _ filter: TriggerFilter?,
     _ state: NetworkState
   ) {
+    // What it was to be told before is told as it wanted it then.
+    deliverBatch(to: subscriber)
     // Nobody waits for the socket of one that reads nothing any more.
     subscriber.isReplaying = extensions.contains(.replay) && subscriber.hears
     subscriber.replay = subscriber.isReplaying ? TriggerTable.Cursor() : .end
@@ -152,7 +154,7 @@ extension Subscribers {
   mutating func tell(_ change: TriggerChange, _ trigger: Trigger, pid: UInt32) {
     if registered.isEmpty, ringSeats.isEmpty { return }
     var losing: [Subscriber] = []
-    notify(trigger, pid: pid, onRing: change.cause) { subscriber in
+    notify(trigger, pid: pid, forAll: change.cause) { subscriber in
       if subscriber.seesAll { return change.cause }
       let sees = subscriber.sees(trigger)
       guard case .modified(let former?) = change, subscriber.sees(former) != sees else {
@@ -168,9 +170,10 @@ extension Subscribers {
     notify(former, pid: pid) { subscriber in losing.contains { $0 === subscriber } ? .delete : nil }
   }
 
-  /// Sends a NOTIFY to each registered subscriber for whom `cause` gives one, and to the ring if that has one.
+  /// A NOTIFY to each registered subscriber for whom `cause` gives one. `forAll` is what it says to those who are told of
+  /// every trigger: they get it with the batch, or from the ring.
   private mutating func notify(
-    _ trigger: Trigger, pid: UInt32, onRing: TriggerMessageType? = nil, cause: (Subscriber) -> TriggerMessageType?
+    _ trigger: Trigger, pid: UInt32, forAll: TriggerMessageType? = nil, cause: (Subscriber) -> TriggerMessageType?
   ) {
     var memory = scratch.takeAnswer()
     defer { scratch.giveAnswer(memory) }
@@ -180,8 +183,15 @@ extension Subscribers {
     do throws(MessageOverflow) {
       let notification = try writer.notification(
         trigger.payload, addresses: addresses.span, origin: trigger.origin, pid: pid)
-      if let onRing { publish(notification, onRing, from: &writer) }
+      if let forAll {
+        publish(notification, forAll, from: &writer)
+        keep(notification, forAll, writer.message)
+      }
       for subscriber in registered {
+        if forAll != nil, subscriber.takesBatches {
+          if subscriber.hears { keep(for: subscriber) }
+          continue
+        }
         guard let extensions = subscriber.registration, subscriber.hears, subscriber.replay.hasPassed(trigger),
           let cause = cause(subscriber)
         else { continue }

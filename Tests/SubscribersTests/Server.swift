@@ -74,9 +74,14 @@ final class Server {
 
   /// Something happens to the network, and everybody is told.
   func happen(_ change: (inout NetworkState, Moment) -> Void) throws {
+    keep(change)
+    subscribers.settle(poller)
+  }
+
+  /// The same without the turn's end: what can be told together is kept back.
+  func keep(_ change: (inout NetworkState, Moment) -> Void) {
     change(&state, moment)
     subscribers.publish(&state, at: moment)
-    subscribers.settle(poller)
   }
 
   func apply(_ events: KernelEvent...) throws {

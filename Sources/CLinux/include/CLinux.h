@@ -143,6 +143,20 @@ static inline ssize_t clinux_send_descriptors(int fd, const void *bytes, size_t 
 static inline ssize_t clinux_send_descriptor(int fd, const void *bytes, size_t count, int passed, int flags) {
   return clinux_send_descriptors(fd, bytes, count, &passed, passed >= 0, flags);
 }
+// Messages that lie in one memory, each by itself (sendmmsg(2)): how many went, or -1 where not even the first did. A place
+// is an offset and a length.
+enum { clinux_most_messages = 16 };
+static inline int clinux_send_messages(int fd, const uint8_t *memory, const void *places, size_t count, int flags) {
+  const uint32_t(*place)[2] = places;
+  struct iovec parts[clinux_most_messages];
+  struct mmsghdr messages[clinux_most_messages];
+  if (count > clinux_most_messages) count = clinux_most_messages;
+  for (size_t i = 0; i < count; i++) {
+    parts[i] = (struct iovec){(void *)(memory + place[i][0]), place[i][1]};
+    messages[i] = (struct mmsghdr){.msg_hdr = {.msg_iov = &parts[i], .msg_iovlen = 1}};
+  }
+  return sendmmsg(fd, messages, (unsigned)count, flags | MSG_NOSIGNAL);
+}
 // There is room for `room` descriptors, three at most, without CMSG_SPACE's padding, which would hold one more: nobody
 // would close that. What has no room the kernel doesn't even install. Where fewer came the others are -1.
 static inline ssize_t clinux_receive_descriptors(int fd, void *bytes, size_t count, int *passed, size_t room, int flags) {
