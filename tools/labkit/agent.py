@@ -62,13 +62,20 @@ class Agent:
         """The same without code that was read from its file, which comes in steps of many pages."""
         return self._memory("RssAnon")
 
-    def _memory(self, field: str) -> int:
-        total = 0
-        for pid in self.family:
-            found = re.search(rf"{field}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-            if found:
-                total += 1024 * int(found[1])
+    def footprint(self) -> int:
+        """What both need of the machine's memory, in bytes: all that is resident of the agent's, and of what it forked that
+        which is not the agent's too."""
+        total = _sum(f"/proc/{self.child.pid}/smaps_rollup", "Rss") * 1024
+        for pid in self.family[1:]:
+            total += _sum(f"/proc/{pid}/smaps_rollup", "Private_[A-Za-z]+") * 1024
         return total
+
+    def wakeups(self) -> int:
+        """How often they have begun to wait for something, and had to be woken up again or will be."""
+        return sum(_sum(f"/proc/{pid}/status", "voluntary_ctxt_switches") for pid in self.family)
+
+    def _memory(self, field: str) -> int:
+        return 1024 * sum(_sum(f"/proc/{pid}/status", field) for pid in self.family)
 
     def stop(self, seconds: float = 3.0) -> int:
         """The exit status of a polite end."""
@@ -76,6 +83,10 @@ class Agent:
         status = self.child.wait(seconds)
         self.child.stop()
         return status
+
+
+def _sum(file: str, field: str) -> int:
+    return sum(int(value) for value in re.findall(rf"^{field}:\s+(\d+)", Path(file).read_text(), re.MULTILINE))
 
 
 def answers(socket_path: Path) -> bool:
