@@ -46,6 +46,16 @@ struct DHCPv4OptionCursor: ~Escapable {
     return nil
   }
 
+  /// The next option, if that has a value of four bytes and no padding in front of it.
+  @inline(__always)
+  mutating func nextOfFourBytes() -> Option? {
+    guard offset <= end &- 6, unsafe message.u8(unchecked: offset &+ 1) == 4 else { return nil }
+    let code = unsafe message.u8(unchecked: offset)
+    guard code != DHCPv4Option.pad, code != DHCPv4Option.end else { return nil }
+    defer { offset &+= 6 }
+    return Option(code: code, offset: offset &+ 2, length: 4)
+  }
+
   /// Once there is no next option: whether none went past the end.
   var isWhole: Bool { offset == end }
 
