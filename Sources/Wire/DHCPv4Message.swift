@@ -115,7 +115,9 @@ package struct DHCPv4Message: ~Escapable {
   }
 
   // RFC 2131, 2, table 1.
-  package var transaction: UInt32 { message.u32(Field.transaction) }
+  package var transaction: UInt32 {
+    @inline(__always) get { message.u32(Field.transaction) }
+  }
   package var hardwareType: UInt8 { message.u8(Field.hardwareType) }
   /// Seconds since the client began.
   package var seconds: UInt16 { message.u16(Field.seconds) }
@@ -129,7 +131,9 @@ package struct DHCPv4Message: ~Escapable {
   /// ciaddr.
   package var clientAddress: IPv4Address { message.ipv4(Field.clientAddress) }
   /// yiaddr: what the client gets.
-  package var yourAddress: IPv4Address { message.ipv4(Field.yourAddress) }
+  package var yourAddress: IPv4Address {
+    @inline(__always) get { message.ipv4(Field.yourAddress) }
+  }
   /// siaddr.
   package var nextServerAddress: IPv4Address { message.ipv4(Field.nextServerAddress) }
   /// giaddr.

@@ -22,23 +22,22 @@ struct DHCPv4OptionIndex: ~Escapable {
   func value(_ code: UInt8) -> RawSpan? {
     let place = places.place(code)
     guard head(code, isAt: place) else { return places.isRepeated(code) ? places.joined(code) : nil }
-    return unsafe message.slice(unchecked: place, Int(message.u8(unchecked: place &- 1)))
+    return unsafe message.slice(unchecked: place &+ 2, Int(message.u8(unchecked: place &+ 1)))
   }
 
   /// The value of an option that is read, if that is four bytes, in network order.
   @inline(__always)
   func u32(_ code: UInt8) -> UInt32? {
     let place = places.place(code)
-    guard unsafe message.u16(unchecked: place &- 2) == UInt16(code) << 8 | 4 else {
+    guard unsafe message.u16(unchecked: place) == UInt16(code) << 8 | 4 else {
       return places.isRepeated(code) ? joinedU32(code) : nil
     }
-    return unsafe message.u32(unchecked: place)
+    return unsafe message.u32(unchecked: place &+ 2)
   }
 
   @inline(__always)
   private func head(_ code: UInt8, isAt place: Int) -> Bool {
-    assert(DHCPv4Option.isRead(code), "option is not read")
-    return unsafe message.u8(unchecked: place &- 2) == code
+    DHCPv4Option.isRead(code) && (unsafe message.u8(unchecked: place) == code)
   }
 
   @inline(never)

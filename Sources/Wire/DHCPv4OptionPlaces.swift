@@ -1,16 +1,16 @@
 /// Where a DHCPv4 message has its options. Who decodes the message keeps this: as a part of the message it would be
 /// copied with it, and a copy of what was just written here and there takes longer than to find the options.
 package struct DHCPv4OptionPlaces: ~Copyable {
-  /// Where there is no option: within the cookie, which every message has. Its two bytes in front of that would be the
-  /// head of option 99, which is not read, so that to look for an option there finds none.
-  fileprivate static let none = UInt16(DHCPv4Message.Field.cookie + 2)
-  /// Where there is more than one of a number: likewise, of option 130.
+  /// Where there is no option: the cookie, which every message has. As an option it would be one that is not read, so
+  /// that to look for an option there finds none.
+  fileprivate static let none = UInt16(DHCPv4Message.Field.cookie)
+  /// Where there is more than one of a number: likewise, one byte further.
   fileprivate static let repeated = none + 1
 
   /// Of a repeated option; 16 full ones hold 4,080 bytes.
   private static let mostPieces = 16
 
-  /// By the low six bits of its number, where an option's value begins, behind its length. Options that are read all
+  /// By the low six bits of its number, where an option begins. Options that are read all
   /// differ in these bits; one that is not read is here only where none of them is.
   fileprivate var places = [64 of UInt16](repeating: none)
 
@@ -21,7 +21,11 @@ package struct DHCPv4OptionPlaces: ~Copyable {
   /// the order options field, file, sname are one value (RFC 3396, 7; RFC 2131, 4.1). None with too many pieces.
   fileprivate var joined: [UInt8] = []
 
-  package init() {}
+  package init() {
+    // Padding and the end are no options.
+    places[DHCPv4OptionPlaces.slot(DHCPv4Option.pad)] = 0
+    places[DHCPv4OptionPlaces.slot(DHCPv4Option.end)] = 0
+  }
 
   @inline(__always)
   fileprivate static func slot(_ code: UInt8) -> Int { Int(code & 63) }
@@ -51,7 +55,10 @@ package struct DHCPv4OptionPlaces: ~Copyable {
       note(option, in: message)
       // Most values have four bytes. Where that is a thing to branch on, a processor does not wait for each length to
       // know where the next option is.
-      while let option = cursor.nextOfFourBytes() { note(option, in: message) }
+      while let option = cursor.nextOfFourBytes(), places[DHCPv4OptionPlaces.slot(option.code)] == DHCPv4OptionPlaces.none {
+        places[DHCPv4OptionPlaces.slot(option.code)] = UInt16(truncatingIfNeeded: option.start)
+        cursor.skip(option)
+      }
     }
     guard cursor.isWhole else { throw .dhcpv4OptionOverrun }
   }
@@ -60,7 +67,7 @@ package struct DHCPv4OptionPlaces: ~Copyable {
   private mutating func note(_ option: DHCPv4OptionCursor.Option, in message: RawSpan) {
     let slot = DHCPv4OptionPlaces.slot(option.code)
     if places[slot] == DHCPv4OptionPlaces.none {
-      places[slot] = UInt16(truncatingIfNeeded: option.offset)
+      places[slot] = UInt16(truncatingIfNeeded: option.start)
     } else {
       noteAnother(option, in: message)
     }
@@ -71,11 +78,11 @@ package struct DHCPv4OptionPlaces: ~Copyable {
   private mutating func noteAnother(_ option: DHCPv4OptionCursor.Option, in message: RawSpan) {
     guard DHCPv4Option.isRead(option.code) else { return }
     let slot = DHCPv4OptionPlaces.slot(option.code)
-    if places[slot] == DHCPv4OptionPlaces.repeated || message.u8(Int(places[slot]) - 2) == option.code {
+    if places[slot] == DHCPv4OptionPlaces.repeated || message.u8(Int(places[slot])) == option.code {
       places[slot] = DHCPv4OptionPlaces.repeated
       hasRepeated = true
     } else {
-      places[slot] = UInt16(truncatingIfNeeded: option.offset)
+      places[slot] = UInt16(truncatingIfNeeded: option.start)
     }
   }
 
@@ -119,8 +126,7 @@ extension DHCPv4OptionPlaces {
       unsafe pointer = withUnsafePointer(to: &places) { unsafe $0 }
     }
 
-    /// Where the value of an option is, if what is in front of it is the option's head: else there is none, or there
-    /// are several.
+    /// Where an option begins, if that is the number there: else there is none, or there are several.
     @inline(__always)
     func place(_ code: UInt8) -> Int { unsafe Int(pointer.pointee.places[DHCPv4OptionPlaces.slot(code)]) }
 
