@@ -49,7 +49,7 @@ struct DHCPv4OptionCursor: ~Escapable {
     return nil
   }
 
-  /// What comes next, if that looks like an option of four bytes, which is not skipped yet: it may be padding or the end.
+  /// What is next, if it looks like an option of four bytes. It may be padding or the end, and `next` begins there.
   @inline(__always)
   func nextOfFourBytes() -> Option? {
     guard offset <= end &- 6, unsafe message.u8(unchecked: offset &+ 1) == 4 else { return nil }

@@ -10,8 +10,8 @@ package struct DHCPv4OptionPlaces: ~Copyable {
   /// Of a repeated option; 16 full ones hold 4,080 bytes.
   private static let mostPieces = 16
 
-  /// By the low six bits of its number, where an option begins. Options that are read all
-  /// differ in these bits; one that is not read is here only where none of them is.
+  /// By the low six bits of its number, where an option begins. Options that are read all differ in these bits; one that
+  /// is not read is here only where none of them is.
   fileprivate var places = [64 of UInt16](repeating: none)
 
   private var isUsed = false
@@ -22,7 +22,7 @@ package struct DHCPv4OptionPlaces: ~Copyable {
   fileprivate var joined: [UInt8] = []
 
   package init() {
-    // Padding and the end are no options.
+    // Not free: padding and the end are no options.
     places[DHCPv4OptionPlaces.slot(DHCPv4Option.pad)] = 0
     places[DHCPv4OptionPlaces.slot(DHCPv4Option.end)] = 0
   }
@@ -52,28 +52,24 @@ package struct DHCPv4OptionPlaces: ~Copyable {
   private mutating func walk(_ message: RawSpan, from offset: Int, to end: Int) throws(Refusal) {
     var cursor = DHCPv4OptionCursor(message, from: offset, to: end)
     while let option = cursor.next() {
-      note(option, in: message)
-      // Most values have four bytes. Where that is a thing to branch on, a processor does not wait for each length to
-      // know where the next option is.
-      while let option = cursor.nextOfFourBytes(), places[DHCPv4OptionPlaces.slot(option.code)] == DHCPv4OptionPlaces.none {
-        places[DHCPv4OptionPlaces.slot(option.code)] = UInt16(truncatingIfNeeded: option.start)
-        cursor.skip(option)
-      }
+      if !note(option) { noteAnother(option, in: message) }
+      // Most values have four bytes. Where that is a question of its own, a processor guesses the answer, and does not
+      // wait for each length to know where the next option is.
+      while let option = cursor.nextOfFourBytes(), note(option) { cursor.skip(option) }
     }
     guard cursor.isWhole else { throw .dhcpv4OptionOverrun }
   }
 
+  /// Whether the option's slot was free, and is its own now.
   @inline(__always)
-  private mutating func note(_ option: DHCPv4OptionCursor.Option, in message: RawSpan) {
+  private mutating func note(_ option: DHCPv4OptionCursor.Option) -> Bool {
     let slot = DHCPv4OptionPlaces.slot(option.code)
-    if places[slot] == DHCPv4OptionPlaces.none {
-      places[slot] = UInt16(truncatingIfNeeded: option.start)
-    } else {
-      noteAnother(option, in: message)
-    }
+    guard places[slot] == DHCPv4OptionPlaces.none else { return false }
+    places[slot] = UInt16(truncatingIfNeeded: option.start)
+    return true
   }
 
-  /// For a slot that is taken.
+  /// For a slot that is not free.
   @inline(never)
   private mutating func noteAnother(_ option: DHCPv4OptionCursor.Option, in message: RawSpan) {
     guard DHCPv4Option.isRead(option.code) else { return }
