@@ -6,7 +6,9 @@ import Wire
 // rounds.
 
 /// A NOTIFY that a path can't be reached, as a subscriber with every extension gets it.
-func notify(_ writer: inout MessageWriter, _ number: UInt32) throws(MessageOverflow) {
+func notify(
+  _ writer: inout MessageWriter, _ number: UInt32, _ addresses: borrowing TriggerAddresses
+) throws(MessageOverflow) {
   let notification = try writer.notification(
     TriggerPayload(type: .destinationUnreachable, identifier: number), addresses: addresses.span,
     origin: Origin(interface: 3, source: .icmp, icmpType: 1, timestamp: UInt64(number)), pid: 0)
@@ -31,28 +33,39 @@ func data(_ writer: inout MessageWriter, _ number: UInt32) throws(MessageOverflo
   writer.finish()
 }
 
-let addresses = {
+func twoAddresses() -> TriggerAddresses {
   var addresses = TriggerAddresses()
   do throws(MessageRefusal) {
     try addresses.append(TriggerAddress(.v6(IPv6Address(0x2001_0DB8_0000_0000, 1)), prefixLength: 128))
     try addresses.append(TriggerAddress(.v6(IPv6Address(0x2001_0DB8_0000_0001, 2)), prefixLength: 128))
   } catch { fatalError("two addresses fit") }
   return addresses
-}()
+}
 
-func measure(
-  _ name: StaticString, _ repetitions: Int, _ encode: (inout MessageWriter, UInt32) throws(MessageOverflow) -> Void
-) {
+enum Message { case notify, address, data }
+
+func encode(
+  _ message: Message, _ writer: inout MessageWriter, _ number: UInt32, _ addresses: borrowing TriggerAddresses
+) throws(MessageOverflow) {
+  switch message {
+  case .notify: try notify(&writer, number, addresses)
+  case .address: try address(&writer, number)
+  case .data: try data(&writer, number)
+  }
+}
+
+func measure(_ name: StaticString, _ message: Message, _ repetitions: Int) {
   var memory = [UInt8](repeating: 0, count: 1024)
   var span = memory.mutableSpan
   var writer = MessageWriter(unsafe span.mutableBytes)
+  let addresses = twoAddresses()
   var least = UInt64.max
   for _ in 0..<5 {
     let begin = Clock.bootTime()
     for number in 0..<repetitions {
-      do throws(MessageOverflow) { try encode(&writer, UInt32(truncatingIfNeeded: number)) } catch {
-        fatalError("a message fits")
-      }
+      do throws(MessageOverflow) {
+        try encode(message, &writer, UInt32(truncatingIfNeeded: number), addresses)
+      } catch { fatalError("a message fits") }
     }
     least = min(least, Clock.bootTime() - begin)
   }
@@ -64,9 +77,9 @@ func run() throws(SystemFailure) {
   let words = try Process.arguments()
   guard words.count == 1 else { fatalError("usage: encode REPETITIONS") }
   let repetitions = words[0].reduce(0) { $0 * 10 + Int($1 & 0x0F) }
-  measure("notify", repetitions, notify)
-  measure("address", repetitions, address)
-  measure("data", repetitions, data)
+  measure("notify", .notify, repetitions)
+  measure("address", .address, repetitions)
+  measure("data", .data, repetitions)
 }
 
 do throws(SystemFailure) {
