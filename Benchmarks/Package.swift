@@ -35,6 +35,12 @@ let package = Package(
       exclude: ["libtins.cpp", "packets.txt"],
       cSettings: [.define("_GNU_SOURCE")], swiftSettings: agent),
     .executableTarget(
+      name: "encode", dependencies: ["Messages", "Platform", "Wire"], path: "encode",
+      cSettings: [.define("_GNU_SOURCE")], swiftSettings: agent),
+    .executableTarget(
+      name: "timers", dependencies: ["Platform", "Provisioning"], path: "timers",
+      cSettings: [.define("_GNU_SOURCE")], swiftSettings: agent, linkerSettings: [.linkedLibrary("m")]),
+    .executableTarget(
       name: "state", dependencies: ["Messages", "Platform", "Provisioning", "Wire"], path: "state",
       cSettings: [.define("_GNU_SOURCE")], swiftSettings: agent, linkerSettings: [.linkedLibrary("m")]),
   ],

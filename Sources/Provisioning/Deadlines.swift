@@ -1,9 +1,9 @@
 /// What runs out, and when: a binary heap whose entries know their place, so that moving a deadline neither leaves
 /// a stale one behind nor grows the heap. Setting, clearing and taking cost O(log n); equal deadlines come in the
 /// order in which they were set.
-struct Deadlines<Subject: Sendable>: Sendable {
+package struct Deadlines<Subject: Sendable>: Sendable {
   /// Names one entry from `add` to `remove`.
-  struct Handle: Equatable, Sendable { fileprivate var slot: Int32 }
+  package struct Handle: Equatable, Sendable { fileprivate var slot: Int32 }
 
   private struct Slot {
     var subject: Subject?
@@ -18,12 +18,14 @@ struct Deadlines<Subject: Sendable>: Sendable {
   private var heap: [Int32] = []
   private var counter: UInt64 = 0
 
+  package init() {}
+
   /// The earliest deadline, `.never` if there is none.
-  var next: Instant { heap.isEmpty ? .never : slots[Int(heap[0])].deadline }
-  var count: Int { slots.count - free.count }
+  package var next: Instant { heap.isEmpty ? .never : slots[Int(heap[0])].deadline }
+  package var count: Int { slots.count - free.count }
 
   /// A new entry without a deadline.
-  mutating func add(_ subject: Subject) -> Handle {
+  package mutating func add(_ subject: Subject) -> Handle {
     if let slot = free.popLast() {
       slots[Int(slot)] = Slot(subject: subject)
       return Handle(slot: slot)
@@ -32,14 +34,14 @@ struct Deadlines<Subject: Sendable>: Sendable {
     return Handle(slot: Int32(slots.count - 1))
   }
 
-  mutating func remove(_ handle: Handle) {
+  package mutating func remove(_ handle: Handle) {
     set(handle, .never)
     slots[Int(handle.slot)].subject = nil
     free.append(handle.slot)
   }
 
   /// Moves the entry's deadline; `.never` clears it.
-  mutating func set(_ handle: Handle, _ deadline: Instant) {
+  package mutating func set(_ handle: Handle, _ deadline: Instant) {
     let slot = Int(handle.slot)
     if slots[slot].deadline == deadline { return }
     let position = slots[slot].position
@@ -58,7 +60,7 @@ struct Deadlines<Subject: Sendable>: Sendable {
   }
 
   /// The subject of the earliest deadline that is not after `instant`; its entry stays, without a deadline.
-  mutating func due(_ instant: Instant) -> Subject? {
+  package mutating func due(_ instant: Instant) -> Subject? {
     guard let first = heap.first, slots[Int(first)].deadline <= instant else { return nil }
     take(0)
     slots[Int(first)].deadline = .never

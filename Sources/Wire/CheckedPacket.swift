@@ -8,12 +8,15 @@ struct CheckedPacket: ~Escapable {
   @_lifetime(copy bytes)
   @inline(__always)
   init(_ bytes: RawSpan, from offset: Int, to end: Int) {
+    assert(offset <= end, "the message is not within the packet")
     self.bytes = bytes.slice(0, end)
-    self.offset = UInt16(truncatingIfNeeded: offset)
+    self.offset = UInt16(truncatingIfNeeded: min(offset, self.bytes.byteCount))
   }
 
   var message: RawSpan {
-    @_lifetime(copy self) @inline(__always) get { bytes.slice(from: Int(offset)) }
+    @_lifetime(copy self) @inline(__always) get {
+      unsafe bytes.slice(unchecked: Int(offset), bytes.byteCount &- Int(offset))
+    }
   }
 
   // The addresses of an IPv4 header.

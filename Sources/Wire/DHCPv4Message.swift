@@ -61,11 +61,19 @@ package struct DHCPv4Message: ~Escapable {
     }
   }
 
-  /// Addresses of the IP header.
-  package let source: IPv4Address
-  package let destination: IPv4Address
+  // Few enough to be passed in registers, and in this order: a copy of what was just written in other widths would wait
+  // for the writing.
+  private let packet: CheckedPacket
   package let kind: Kind
-  let index: DHCPv4OptionIndex
+  private let places: DHCPv4OptionPlaces.Found
+
+  var index: DHCPv4OptionIndex {
+    @_lifetime(copy self) @inline(__always) get { DHCPv4OptionIndex(message, places) }
+  }
+
+  /// Addresses of the IP header.
+  package var source: IPv4Address { packet.sourceV4 }
+  package var destination: IPv4Address { packet.destinationV4 }
 
   /// Uses `places` for as long as the message is used.
   @_lifetime(copy datagram, &places)
@@ -79,7 +87,9 @@ package struct DHCPv4Message: ~Escapable {
     guard Int(message.u8(Field.hardwareLength)) <= Field.hardwareAddressLength else { throw .dhcpv4HardwareLength }
     guard message.u32(Field.cookie) == DHCPv4Message.cookie else { throw .dhcpv4Cookie }
 
-    let index = try DHCPv4OptionIndex(message, &places)
+    try places.find(in: message)
+    let found = DHCPv4OptionPlaces.Found(&places)
+    let index = DHCPv4OptionIndex(message, found)
     guard let type = index.value(DHCPv4Option.messageType), type.byteCount == 1,
       let kind = Kind(rawValue: type.u8(0)), kind.isFromServer == isToClient
     else { throw .dhcpv4MessageType }
@@ -87,17 +97,16 @@ package struct DHCPv4Message: ~Escapable {
     if kind.isFromServer, index.u32(DHCPv4Option.serverIdentifier) == nil {
       throw .dhcpv4ServerIdentifier
     }
-    self.index = index
+    packet = datagram.packet
     self.kind = kind
-    source = datagram.packet.sourceV4
-    destination = datagram.packet.destinationV4
+    self.places = found
   }
 
   /// True for what goes to a client (UDP port 68), false for a client's own request (port 67).
   package var isToClient: Bool { kind.isFromServer }
 
   var message: RawSpan {
-    @_lifetime(copy self) @inline(__always) get { index.message }
+    @_lifetime(copy self) @inline(__always) get { packet.message }
   }
 
   /// The message, from `op` on.
@@ -106,7 +115,9 @@ package struct DHCPv4Message: ~Escapable {
   }
 
   // RFC 2131, 2, table 1.
-  package var transaction: UInt32 { message.u32(Field.transaction) }
+  package var transaction: UInt32 {
+    @inline(__always) get { message.u32(Field.transaction) }
+  }
   package var hardwareType: UInt8 { message.u8(Field.hardwareType) }
   /// Seconds since the client began.
   package var seconds: UInt16 { message.u16(Field.seconds) }
@@ -120,7 +131,9 @@ package struct DHCPv4Message: ~Escapable {
   /// ciaddr.
   package var clientAddress: IPv4Address { message.ipv4(Field.clientAddress) }
   /// yiaddr: what the client gets.
-  package var yourAddress: IPv4Address { message.ipv4(Field.yourAddress) }
+  package var yourAddress: IPv4Address {
+    @inline(__always) get { message.ipv4(Field.yourAddress) }
+  }
   /// siaddr.
   package var nextServerAddress: IPv4Address { message.ipv4(Field.nextServerAddress) }
   /// giaddr.

@@ -20,6 +20,11 @@ package struct OptionBytes: ~Escapable {
   package func u32(_ index: Int) -> UInt32 {
     index >= 0 && index <= count &- 4 ? bytes.u32(index) : UInt32(u16(index)) << 16 | UInt32(u16(index &+ 2))
   }
+  /// Of an index that the caller has found to have its bytes behind it.
+  @unsafe @inline(__always)
+  func u8(unchecked index: Int) -> UInt8 { unsafe bytes.u8(unchecked: index) }
+  @unsafe @inline(__always)
+  func u32(unchecked index: Int) -> UInt32 { unsafe bytes.u32(unchecked: index) }
   @inline(__always)
   package func ipv4(_ index: Int) -> IPv4Address { IPv4Address(u32(index)) }
 
@@ -129,11 +134,12 @@ package struct IPv4Routes: ~Escapable {
 
   @inline(always)
   private mutating func nextClassless() -> IPv4Route? {
-    let width = bytes[offset]
-    // The router's four octets are behind the significant ones: no more are read here than there are.
-    let value = bytes.u32(offset &+ 1)
+    // The routes were found to be whole, and the router's four octets are behind the significant ones: no more are read
+    // here than there are.
+    let width = unsafe bytes.u8(unchecked: offset)
+    let value = unsafe bytes.u32(unchecked: offset &+ 1)
     offset &+= IPv4Routes.byteCount(width)
-    let gateway = bytes.ipv4(offset &- 4)
+    let gateway = unsafe IPv4Address(bytes.u32(unchecked: offset &- 4))
     return IPv4Route(prefix: IPPrefix(masking: IPv4Address(value), width), gateway: gateway)
   }
 

@@ -2,11 +2,14 @@
 struct DHCPv4OptionCursor: ~Escapable {
   private typealias Field = DHCPv4Message.Field
 
-  /// An option: its number, and where its value is.
+  /// An option: its number, where it begins, and the length of its value.
   struct Option {
     var code: UInt8
-    var offset: Int
+    var start: Int
     var length: Int
+
+    /// Where its value is.
+    var offset: Int { start &+ 2 }
   }
 
   private let message: RawSpan
@@ -36,7 +39,7 @@ struct DHCPv4OptionCursor: ~Escapable {
       let next = offset &+ 2 &+ Int(length)
       guard next <= end else { return nil }
       defer { offset = next }
-      return Option(code: code, offset: offset &+ 2, length: Int(length))
+      return Option(code: code, start: offset, length: Int(length))
     }
     // A single byte is too short for an option.
     if offset < end {
@@ -45,6 +48,16 @@ struct DHCPv4OptionCursor: ~Escapable {
     }
     return nil
   }
+
+  /// What is next, if it looks like an option of four bytes. It may be padding or the end, and `next` begins there.
+  @inline(__always)
+  func nextOfFourBytes() -> Option? {
+    guard offset <= end &- 6, unsafe message.u8(unchecked: offset &+ 1) == 4 else { return nil }
+    return unsafe Option(code: message.u8(unchecked: offset), start: offset, length: 4)
+  }
+
+  @inline(__always)
+  mutating func skip(_ option: Option) { offset = option.start &+ 2 &+ option.length }
 
   /// Once there is no next option: whether none went past the end.
   var isWhole: Bool { offset == end }

@@ -3,62 +3,46 @@
 /// Places that are noted have been walked over: number, length and value are within the message.
 struct DHCPv4OptionIndex: ~Escapable {
   let message: RawSpan
-  private let places: Span<UInt16>
-  private let joined: RawSpan
+  private let places: DHCPv4OptionPlaces.Found
 
-  /// Refuses options that go past the end of their field.
-  @_lifetime(copy message, &places)
+  @_lifetime(copy message, copy places)
   @inline(__always)
-  init(_ message: RawSpan, _ places: inout DHCPv4OptionPlaces) throws(Refusal) {
-    try places.find(in: message)
+  init(_ message: RawSpan, _ places: DHCPv4OptionPlaces.Found) {
     self.message = message
-    self.places = places.span
-    joined = places.joinedValues
+    self.places = places
   }
 
   /// Whether an option that is read is there.
   @inline(__always)
-  func contains(_ code: UInt8) -> Bool {
-    let place = Int(places[DHCPv4OptionPlaces.slot(code)])
-    return place == Int(DHCPv4OptionPlaces.repeated)
-      || (unsafe place > 0 && message.u8(unchecked: place &- 2) == code)
-  }
+  func contains(_ code: UInt8) -> Bool { head(code, isAt: places.place(code)) || places.isRepeated(code) }
 
   /// The value of an option that is read; nil where it is absent or in too many pieces.
   @_lifetime(copy self)
   @inline(__always)
   func value(_ code: UInt8) -> RawSpan? {
-    let place = Int(places[DHCPv4OptionPlaces.slot(code)])
-    if place == Int(DHCPv4OptionPlaces.repeated) { return joined(code) }
-    guard place > 0, unsafe message.u8(unchecked: place &- 2) == code else { return nil }
-    return unsafe message.slice(unchecked: place, Int(message.u8(unchecked: place &- 1)))
+    let place = places.place(code)
+    guard head(code, isAt: place) else { return places.isRepeated(code) ? places.joined(code) : nil }
+    return unsafe message.slice(unchecked: place &+ 2, Int(message.u8(unchecked: place &+ 1)))
   }
 
   /// The value of an option that is read, if that is four bytes, in network order.
   @inline(__always)
   func u32(_ code: UInt8) -> UInt32? {
-    let place = Int(places[DHCPv4OptionPlaces.slot(code)])
-    if place == Int(DHCPv4OptionPlaces.repeated) { return joinedU32(code) }
-    guard place > 0, unsafe message.u16(unchecked: place &- 2) == UInt16(code) << 8 | 4 else { return nil }
-    return unsafe message.u32(unchecked: place)
+    let place = places.place(code)
+    guard unsafe message.u16(unchecked: place) == UInt16(code) << 8 | 4 else {
+      return places.isRepeated(code) ? joinedU32(code) : nil
+    }
+    return unsafe message.u32(unchecked: place &+ 2)
   }
 
-  /// The value of a repeated option; nil where it is in too many pieces.
-  @_lifetime(copy self)
-  @inline(never)
-  private func joined(_ code: UInt8) -> RawSpan? {
-    var offset = 0
-    while offset < joined.byteCount {
-      let length = Int(joined.u16(offset + 1))
-      if joined.u8(offset) == code { return joined.slice(offset + 3, length) }
-      offset += 3 + length
-    }
-    return nil
+  @inline(__always)
+  private func head(_ code: UInt8, isAt place: Int) -> Bool {
+    DHCPv4Option.isRead(code) && (unsafe message.u8(unchecked: place) == code)
   }
 
   @inline(never)
   private func joinedU32(_ code: UInt8) -> UInt32? {
-    guard let value = joined(code), value.byteCount == 4 else { return nil }
+    guard let value = places.joined(code), value.byteCount == 4 else { return nil }
     return value.u32(0)
   }
 

@@ -273,22 +273,27 @@ enum DHCPv4Rule {
   /// underscores (RFC 1123, 2.1; RFC 8552) is let through.
   static func nameFault(_ text: OptionBytes) -> Refusal? {
     guard text.count > 0, text.count < DomainName.longest else { return .dhcpv4OptionLength }
-    var label = 0
+    guard text[0] != dot, text[text.count &- 1] != dot else { return .dhcpv4OptionValue }
     var index = 0
-    while index < text.count {
+    while true {
       let octets = text.octets(index, else: UInt8(ascii: "a"))
-      guard octets.areOfNames else { return .dhcpv4OptionValue }
-      var dots = octets.places(of: UInt8(ascii: "."))
-      while let dot = dots.next() {
-        guard isLabel(index &+ dot &- label) else { return .dhcpv4OptionValue }
-        label = index &+ dot &+ 1
-      }
-      index &+= 8
+      guard octets.areOfNames, !octets.haveTwoTogether(of: dot) else { return .dhcpv4OptionValue }
+      if index &+ 8 >= text.count { break }
+      // The last byte is looked at again, with what is behind it.
+      index = min(index &+ 7, text.count &- 8)
     }
-    return isLabel(text.count &- label) ? nil : .dhcpv4OptionValue
+    return text.count <= DomainName.longestLabel || areShortLabels(text) ? nil : .dhcpv4OptionValue
   }
 
-  /// Of so many bytes.
-  @inline(__always)
-  private static func isLabel(_ count: Int) -> Bool { count > 0 && count <= DomainName.longestLabel }
+  private static let dot = UInt8(ascii: ".")
+
+  @inline(never)
+  private static func areShortLabels(_ text: OptionBytes) -> Bool {
+    var label = 0
+    for index in 0..<text.count {
+      label = text[index] == dot ? 0 : label + 1
+      guard label <= DomainName.longestLabel else { return false }
+    }
+    return true
+  }
 }

@@ -28,6 +28,7 @@ package struct DomainName: ~Escapable {
 
   /// `bytes` must have been found to be a name.
   @_lifetime(copy bytes)
+  @inline(__always)
   init(checked bytes: RawSpan) { self.bytes = bytes }
 
   package var isRoot: Bool { bytes.byteCount == 1 }
@@ -104,8 +105,12 @@ package struct DomainNameList: ~Escapable {
   /// The next name, nil after the last.
   @_lifetime(copy self)
   package mutating func next() -> DomainName? {
-    guard let name = DomainName(bytes, at: offset), !name.isRoot else { return nil }
-    offset += name.bytes.byteCount
+    guard offset < bytes.byteCount, bytes.u8(offset) != 0 else { return nil }
+    // The list was found to be one, so that labels are only stepped over.
+    var end = offset
+    while case let length = Int(bytes.u8(end)), length > 0 { end &+= 1 &+ length }
+    let name = DomainName(checked: bytes.slice(offset, end &+ 1 &- offset))
+    offset = end &+ 1
     return name
   }
 }

@@ -69,9 +69,10 @@ struct ExtensionHeaders {
   /// No real packet has more: each kind once, destination options twice.
   static let limit = 8
 
-  private(set) var number: IPProtocol
+  // In this order the view around these is passed in registers.
   /// Where the upper layer begins, counted from the IPv6 header.
   private(set) var end: Int
+  private(set) var number: IPProtocol
   private(set) var hasFragmentHeader = false
   /// True for a fragment that has neighbours (offset or M flag set).
   private(set) var isFragment = false

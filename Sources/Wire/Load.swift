@@ -48,14 +48,15 @@ extension RawSpan {
       && UInt(bitPattern: count) <= UInt(bitPattern: byteCount &- offset)
     assert(isInside, "slice out of range")
     guard isInside else { return clamped(offset, count) }
-    return unsafe slice(unchecked: offset, count)
+    return unsafe extracting(unchecked: Range(uncheckedBounds: (offset, offset &+ count)))
   }
 
-  /// Likewise of bytes that the caller has found to be within the span.
+  /// Likewise of bytes that the caller has found to be within the span, which is not empty: an empty one may be nowhere.
   @unsafe @inline(__always)
   @_lifetime(copy self)
   func slice(unchecked offset: Int, _ count: Int) -> RawSpan {
-    unsafe extracting(unchecked: Range(uncheckedBounds: (offset, offset &+ count)))
+    let start = unsafe withUnsafeBytes { unsafe $0.baseAddress.unsafelyUnwrapped } + offset
+    return unsafe _overrideLifetime(RawSpan(_unsafeStart: start, byteCount: count), copying: self)
   }
 
   @inline(never)
@@ -73,41 +74,45 @@ extension RawSpan {
 
   /// The one's complement sum of the span's 64-bit words in network order, the last one padded with zeros.
   func sumOfWords() -> UInt64 {
-    // Summed as little-endian words of 128 bits and swapped once: RFC 1071, 2 (B).
-    var sum: UInt128 = 0
+    // Summed as little-endian words and swapped once: RFC 1071, 2 (B). Two sums, so that none waits for the other.
+    var sum: UInt64 = 0
+    var other: UInt64 = 0
     var carries: UInt64 = 0
     var offset = 0
-    while offset <= byteCount &- 32 {
-      sum = unsafe RawSpan.add(doubleWord(offset), to: sum, &carries)
-      sum = unsafe RawSpan.add(doubleWord(offset &+ 16), to: sum, &carries)
+    while offset <= byteCount &- 64 {
+      unsafe addFourWords(offset, to: &sum, &carries)
+      unsafe addFourWords(offset &+ 32, to: &other, &carries)
+      offset &+= 64
+    }
+    if offset <= byteCount &- 32 {
+      unsafe addFourWords(offset, to: &sum, &carries)
       offset &+= 32
     }
-    if offset <= byteCount &- 16 {
-      sum = unsafe RawSpan.add(doubleWord(offset), to: sum, &carries)
-      offset &+= 16
-    }
-    if offset <= byteCount &- 8 {
-      sum = unsafe RawSpan.add(UInt128(word(offset)), to: sum, &carries)
+    while offset <= byteCount &- 8 {
+      carries &+= unsafe RawSpan.add(word(offset), 0, to: &sum)
       offset &+= 8
     }
-    if offset < byteCount { sum = RawSpan.add(UInt128(lastWord(from: offset)), to: sum, &carries) }
-    let low = UInt64(truncatingIfNeeded: sum)
-    let high = UInt64(truncatingIfNeeded: sum >> 64)
+    if offset < byteCount { carries &+= RawSpan.add(lastWord(from: offset), 0, to: &other) }
     // In halves nothing overflows.
-    return (low >> 32 &+ low & 0xFFFF_FFFF &+ high >> 32 &+ high & 0xFFFF_FFFF &+ carries).byteSwapped
+    return (sum >> 32 &+ sum & 0xFFFF_FFFF &+ other >> 32 &+ other & 0xFFFF_FFFF &+ carries).byteSwapped
   }
 
-  @inline(__always)
-  private static func add(_ word: UInt128, to sum: UInt128, _ carries: inout UInt64) -> UInt128 {
-    let (result, overflow) = sum.addingReportingOverflow(word)
-    carries &+= overflow ? 1 : 0
-    return result
-  }
-
-  /// Sixteen bytes as they stand, the first one lowest.
   @unsafe @inline(__always)
-  private func doubleWord(_ offset: Int) -> UInt128 {
-    unsafe UInt128(littleEndian: unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt128.self))
+  private func addFourWords(_ offset: Int, to sum: inout UInt64, _ carries: inout UInt64) {
+    var carry = unsafe RawSpan.add(word(offset), 0, to: &sum)
+    carry = unsafe RawSpan.add(word(offset &+ 8), carry, to: &sum)
+    carry = unsafe RawSpan.add(word(offset &+ 16), carry, to: &sum)
+    carry = unsafe RawSpan.add(word(offset &+ 24), carry, to: &sum)
+    carries &+= carry
+  }
+
+  /// With a carry in and out, 0 or 1: a single instruction.
+  @inline(__always)
+  private static func add(_ word: UInt64, _ carry: UInt64, to sum: inout UInt64) -> UInt64 {
+    let (first, overflow) = sum.addingReportingOverflow(word)
+    let (second, overflowAgain) = first.addingReportingOverflow(carry)
+    sum = second
+    return (overflow ? 1 : 0) | (overflowAgain ? 1 : 0)
   }
 
   /// Eight bytes as they stand, the first one lowest.

@@ -18,8 +18,11 @@ struct Octets {
     return letters | others == Octets.highest
   }
 
-  /// Where `byte` is; all bytes are ASCII.
-  func places(of byte: UInt8) -> Places { Places(marks: within(byte, byte)) }
+  /// Whether `byte` is there twice, side by side; all bytes are ASCII.
+  func haveTwoTogether(of byte: UInt8) -> Bool {
+    let marks = within(byte, byte)
+    return marks & marks &<< 8 != 0
+  }
 
   /// The highest bit of each byte from `first` to `last`; all bytes are ASCII, so that no sum reaches its neighbour.
   @inline(__always)
@@ -27,17 +30,5 @@ struct Octets {
     let reached = word &+ UInt64(0x80 &- first) &* Octets.lowest
     let passed = word &+ UInt64(0x7F &- last) &* Octets.lowest
     return reached & ~passed & Octets.highest
-  }
-
-  /// Places in eight bytes, 0 to 7, in order.
-  struct Places {
-    fileprivate var marks: UInt64
-
-    mutating func next() -> Int? {
-      guard marks != 0 else { return nil }
-      let place = marks.trailingZeroBitCount &>> 3
-      marks &= marks &- 1
-      return place
-    }
   }
 }

@@ -74,7 +74,9 @@ package struct RouterAdvertisement: ~Escapable {
   package var source: IPv6Address { packet.sourceV6 }
   /// All nodes, or this host after a solicitation.
   package var destination: IPv6Address { packet.destinationV6 }
-  package var header: RouterAdvertisementHeader { RouterAdvertisementHeader(packet.message) }
+  package var header: RouterAdvertisementHeader {
+    @inline(__always) get { RouterAdvertisementHeader(packet.message) }
+  }
 
   /// The ICMPv6 message, from its type on.
   package var bytes: RawSpan {

@@ -1,0 +1,1 @@
+"""Micro-benchmarks of this revision, and of another one beside it."""
