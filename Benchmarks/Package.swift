@@ -40,8 +40,30 @@ let package = Package(
     .executableTarget(
       name: "timers", dependencies: ["Platform", "Provisioning"], path: "timers",
       cSettings: [.define("_GNU_SOURCE")], swiftSettings: agent, linkerSettings: [.linkedLibrary("m")]),
+    .systemLibrary(name: "CAres", pkgConfig: "libcares"),
+    .target(
+      name: "Resolving", dependencies: ["CAres", "CLinux", "Platform", "Wire"],
+      cSettings: [.define("_GNU_SOURCE")], swiftSettings: agent),
+    .target(
+      name: "Connecting", dependencies: ["CLinux", "Platform", "Wire"], cSettings: [.define("_GNU_SOURCE")],
+      swiftSettings: agent),
+    .target(
+      name: "Subscribers",
+      dependencies: [
+        "BroadcastRing", "CLinux", "Connecting", "Messages", "Platform", "Provisioning", "Resolving", "Wire",
+      ],
+      cSettings: [.define("_GNU_SOURCE")], swiftSettings: agent),
+    .target(
+      name: "Traffic", dependencies: ["Messages", "Provisioning", "Wire"], path: "traffic", swiftSettings: agent),
     .executableTarget(
-      name: "state", dependencies: ["Messages", "Platform", "Provisioning", "Wire"], path: "state",
+      name: "steady",
+      dependencies: [
+        "CAllocations", "CLinux", "Messages", "Platform", "Provisioning", "Subscribers", "Traffic", "Wire",
+      ],
+      path: "steady", cSettings: [.define("_GNU_SOURCE")], swiftSettings: agent,
+      linkerSettings: [.linkedLibrary("m")]),
+    .executableTarget(
+      name: "state", dependencies: ["Messages", "Platform", "Provisioning", "Traffic", "Wire"], path: "state",
       cSettings: [.define("_GNU_SOURCE")], swiftSettings: agent, linkerSettings: [.linkedLibrary("m")]),
   ],
   swiftLanguageModes: [.v6]

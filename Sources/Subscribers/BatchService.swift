@@ -36,9 +36,7 @@ final class NotificationBatch {
 
   fileprivate func append(_ notification: Notification, _ cause: TriggerMessageType, _ message: RawSpan) {
     places.append(MessagePlace(offset: memory.count, length: message.byteCount))
-    for index in message.byteOffsets {
-      memory.append(unsafe message.unsafeLoad(fromByteOffset: index, as: UInt8.self))
-    }
+    unsafe message.withUnsafeBytes { unsafe memory.append(contentsOf: $0) }
     entries.append(Entry(notification: notification, cause: cause))
   }
 
