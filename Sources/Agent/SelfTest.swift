@@ -31,6 +31,7 @@ package struct SelfTest {
     checkLifetimes()
     checkNotification(captures.notification)
     checkAnnouncement(captures.announcement)
+    checkConfiguration()
   }
 
   private var moment: Moment { Moment(Instant(nanoseconds: seconds * 1_000_000_000), timestamp: 0) }
@@ -204,6 +205,29 @@ extension SelfTest {
     do throws(MessageOverflow) { try body(&writer) } catch { return [] }
     writer.message.append(to: &message)
     return message
+  }
+}
+
+// MARK: - The configuration
+
+extension SelfTest {
+  /// Numbers that are larger than an `Int` of 32 bits, where they may stand and where they may not.
+  private mutating func checkConfiguration() {
+    let subject: StaticString = "Configuration"
+    do throws(Configuration.Mistake) {
+      let configuration = try Configuration(parsing: text("user = 4294967294\nhold-time = 86400\n"))
+      guard configuration.user == 4_294_967_294, configuration.limits.holdTime == 86_400_000_000_000 else {
+        return fail(subject, "read wrongly")
+      }
+    } catch {
+      return fail(subject, "a large number was refused")
+    }
+    do throws(Configuration.Mistake) {
+      _ = try Configuration(parsing: text("ring-size = 99999999999"))
+    } catch {
+      return pass(subject)
+    }
+    fail(subject, "a number out of range was taken")
   }
 }
 

@@ -22,7 +22,7 @@ import Testing
   @Test func `the built-in captures pass`() {
     let test = SelfTest()
     #expect(test.hasPassed)
-    #expect(lines(test).count == 8)
+    #expect(lines(test).count == 9)
     for line in lines(test) { #expect(line.hasPrefix("ok  ")) }
   }
 

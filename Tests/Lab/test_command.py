@@ -35,8 +35,16 @@ def test_usage(arguments: list[str], lab: Lab, binary: Path) -> None:
 def test_help(lab: Lab, binary: Path) -> None:
     done = run_briefly(lab, binary, ["--help"])
     assert done.returncode == 0
-    for option in ("--config", "--runtime-dir", "--replay"):
+    for option in ("--config", "--runtime-dir", "--replay", "--self-test"):
         assert option in done.stdout + done.stderr
+
+
+def test_self_test(lab: Lab, binary: Path) -> None:
+    """Decoders, state and messages, checked by anybody and without a file but the agent's own."""
+    done = run_briefly(lab, binary, ["--self-test"], prefix=["setpriv", "--reuid", "65534", "--clear-groups"])
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0 and not done.stderr, done.stdout + done.stderr
+    assert len(lines) == 9 and all(line.startswith("ok ") for line in lines), done.stdout
 
 
 def test_unreadable_configuration(lab: Lab, binary: Path, tmp_path: Path) -> None:
