@@ -1,6 +1,7 @@
 import Messages
 import Platform
 import Provisioning
+import Subscribers
 import Wire
 
 /// `mifd --self-test`: whether this file decodes, keeps and tells as it should on the processor that it runs on, found out
@@ -50,7 +51,8 @@ extension SelfTest {
         ConfigurationItem(
           .prefixes, .prefix(IPPrefix(address("2001:db8:1::"), 64), flags: 0xC0), preferredLifetime: 1800,
           validLifetime: 3600),
-        ConfigurationItem(.dnsServers, .address(address("2001:db8:9::53")), preferredLifetime: 1200, validLifetime: 1200),
+        ConfigurationItem(
+          .dnsServers, .address(address("2001:db8:9::53")), preferredLifetime: 1200, validLifetime: 1200),
         ConfigurationItem(.searchList, .text(text("lab.example")), preferredLifetime: 1200, validLifetime: 1200),
       ])
   }
@@ -215,8 +217,9 @@ extension SelfTest {
   private mutating func checkConfiguration() {
     let subject: StaticString = "Configuration"
     do throws(Configuration.Mistake) {
-      let configuration = try Configuration(parsing: text("user = 4294967294\nhold-time = 86400\n"))
-      guard configuration.user == 4_294_967_294, configuration.limits.holdTime == 86_400_000_000_000 else {
+      let configuration = try Configuration(parsing: text("socket-group = 4294967294\nhold-time = 86400\n"))
+      guard configuration.subscribers.socketGroup == 4_294_967_294, configuration.limits.holdTime == 86_400_000_000_000
+      else {
         return fail(subject, "read wrongly")
       }
     } catch {

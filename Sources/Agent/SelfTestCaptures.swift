@@ -1,3 +1,5 @@
+import Platform
+
 /// What `mifd --self-test` looks at: packets of real daemons and kernels, from their network header on (Tests/Packets, with
 /// the UDP checksums that veth had left to a card), and messages (Tests/Vectors, of a little-endian machine).
 package struct SelfTestCaptures: Sendable {
@@ -71,34 +73,22 @@ package struct SelfTestCaptures: Sendable {
   package init() {}
 
   /// Two hexadecimal digits for each byte; `*N` behind one says that it stands there N times.
-  private static func bytes(_ text: StaticString) -> [UInt8] {
+  private static func bytes(_ literal: StaticString) -> [UInt8] {
+    var text: [UInt8] = []
+    append(literal, to: &text)
     var bytes: [UInt8] = []
-    var high: UInt8?
-    var times: Int?
-    func repeatLast() {
-      guard let count = times, let last = bytes.last else { return }
-      bytes += [UInt8](repeating: last, count: max(count - 1, 0))
-      times = nil
-    }
-    text.withUTF8Buffer { text in
-      for unsafe character in unsafe text {
-        switch character {
-        case UInt8(ascii: "*"): times = 0
-        case UInt8(ascii: " "), UInt8(ascii: "\n"): repeatLast()
-        default:
-          let digit = character <= UInt8(ascii: "9") ? character - UInt8(ascii: "0") : character - UInt8(ascii: "a") + 10
-          if let count = times {
-            times = count * 10 + Int(digit)
-          } else if let first = high {
-            bytes.append(first << 4 | digit)
-            high = nil
-          } else {
-            high = digit
-          }
-        }
+    for word in text.split(whereSeparator: { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\n") }) {
+      let parts = word.split(separator: UInt8(ascii: "*"))
+      for index in stride(from: parts[0].startIndex, to: parts[0].endIndex, by: 2) {
+        bytes.append(digit(parts[0][index]) << 4 | digit(parts[0][index + 1]))
       }
+      guard parts.count == 2, let last = bytes.popLast() else { continue }
+      bytes += [UInt8](repeating: last, count: parts[1].reduce(0) { $0 * 10 + Int(digit($1)) })
     }
-    repeatLast()
     return bytes
+  }
+
+  private static func digit(_ character: UInt8) -> UInt8 {
+    character - (character <= UInt8(ascii: "9") ? UInt8(ascii: "0") : UInt8(ascii: "a") - 10)
   }
 }
