@@ -1,94 +1,116 @@
-import Platform
-
 /// What `mifd --self-test` looks at: packets of real daemons and kernels, from their network header on (Tests/Packets, with
-/// the UDP checksums that veth had left to a card), and messages (Tests/Vectors, of a little-endian machine).
+/// the UDP checksums that veth had left to a card), and messages (Tests/Vectors, of a little-endian machine). As numbers
+/// they are data alone, and no code makes them.
 package struct SelfTestCaptures: Sendable {
-  /// radvd.pcap, 1: with prefixes, routes, name servers, a search list and an MTU.
-  package var routerAdvertisement = bytes(
-    """
-    60060834 00c83aff fe800000 00000000 000000ff fe000101 ff02 00*13 01860087 a73de807 08000075 30000003
-    e8030440 c000000e 10000007 08000000 0020010d b8000100 00000000 00000000 00030440 00ffffff ffffffff
-    ff000000 0020010d b8007700 00000000 00000000 00180330 00000007 0820010d b8000900 00000000 00000000
-    00180328 18ffffff ff20010d b8000800 00000000 00000000 00190300 00000004 b020010d b8000900 00000000
-    00000000 531f0300 00000004 b0036c61 62076578 616d706c 65000000 00050100 00000005 c8010102 00000001
-    01070100 0000000f a0
-    """)
-  /// dnsmasq-dhclient4.pcap, 3: went out from this host.
-  package var dhcpv4Request = bytes(
-    """
-    45100148 00000000 80113996 00000000 ffffffff 00440043 01342245 01010600 2b94211e 00*20 02000000 0164
-    00*202 63825363 35010336 040a0100 0132040a 01003d37 06011c03 0f061aff 00*36
-    """)
-  /// dnsmasq-dhclient4.pcap, 4.
-  package var dhcpv4Acknowledgement = bytes(
-    """
-    45c0014d 45d40000 40111ecd 0a010001 0a01003d 00430044 01394f9d 02010600 2b94211e 00000000 00000000
-    0a01003d 0a010001 00000000 02000000 0164 00*202 63825363 35010536 040a0100 01330400 0000783a 04000000
-    3c3b0400 00006901 04ffffff 001c040a 0100ff03 040a0100 010f0b6c 61622e65 78616d70 6c650604 0a090035 ff
-    """)
-  /// dnsmasq-dhclient6.pcap, 3: went out from this host.
-  package var dhcpv6Request = bytes(
-    """
-    60090886 006a1101 fe800000 00000000 000000ff fe000164 ff020000 00000000 00000000 00010002 02220223
-    006a6d59 03471232 0001000e 00010001 329440e5 02000000 01640002 000e0001 00013294 40e50200 00000101
-    00060004 00170018 00080002 00000003 00280000 01640000 0e100000 15180005 00182001 0db80001 00000000
-    00000000 00600000 1c200000 1d4c
-    """)
-  /// dnsmasq-dhclient6.pcap, 4.
-  package var dhcpv6Reply = bytes(
-    """
-    6c0e7bb0 008e1140 fe800000 00000000 000000ff fe000101 fe800000 00000000 000000ff fe000164 02230222
-    008e577a 07471232 0001000e 00010001 329440e5 02000000 01640002 000e0001 00013294 40e50200 00000101
-    00030028 00000164 0000003c 00000069 00050018 20010db8 00010000 00000000 00000060 00000078 00000078
-    000d0009 00007375 63636573 73001800 0d036c61 62076578 616d706c 65000017 00102001 0db80009 00000000
-    00000000 0053
-    """)
-  /// kernel.pcap, 1: port unreachable, quotes a UDP datagram.
-  package var icmpv4Error = bytes(
-    """
-    45c0003e 39080000 3e012ee2 0a090002 0a01000a 03032768 00000000 45000022 e36a4000 3e11454b 0a01000a
-    0a090002 8bf00009 000e1435 6e6f626f 6479
-    """)
-  /// kernel.pcap, 8: no route, quotes a TCP segment.
-  package var icmpv6Error = bytes(
-    """
-    600adbec 00583a40 20010db8 00010000 00000000 00000001 20010db8 00010000 00000000 00000010 0100795b
-    00000000 6009b39c 00280640 20010db8 00010000 00000000 00000010 20010db8 00090000 00000000 00000002
-    b9e201bb 32c06478 00000000 a002fbe0 5bbc0000 020404d8 0402080a ab62a722 00000000 0103030a
-    """)
-  /// trigger.txt, notify-cause-origin.
-  package var notification = bytes(
-    """
-    01050001 10000000 01000000 00000000 02000200 06000000 2a000000 00000000 03000100 18000000 02000000
-    c000020a 00000000 00000000 03000100 20000000 02000000 c6336407 00000000 00000000 06000180 03000000
-    77616e30 00*12 02000000 05030100 01000000 00000000 153d4a6e 69e97918
-    """)
-  /// mif.txt, pvd-explicit.
-  package var announcement = bytes(
-    """
-    01070001 0a000000 03000000 e8030000 04000100 03000000 77616e30 00*12 03000000 00000000 04000200 01000000
-    0f010000 7076642e 6578616d 706c652e 6f726700 00000000
-    """)
-
   package init() {}
 
-  /// Two hexadecimal digits for each byte; `*N` behind one says that it stands there N times.
-  private static func bytes(_ literal: StaticString) -> [UInt8] {
-    var text: [UInt8] = []
-    append(literal, to: &text)
-    var bytes: [UInt8] = []
-    for word in text.split(whereSeparator: { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\n") }) {
-      let parts = word.split(separator: UInt8(ascii: "*"))
-      for index in stride(from: parts[0].startIndex, to: parts[0].endIndex, by: 2) {
-        bytes.append(digit(parts[0][index]) << 4 | digit(parts[0][index + 1]))
-      }
-      guard parts.count == 2, let last = bytes.popLast() else { continue }
-      bytes += [UInt8](repeating: last, count: parts[1].reduce(0) { $0 * 10 + Int(digit($1)) })
-    }
-    return bytes
-  }
+  /// radvd.pcap, 1: with prefixes, routes, name servers, a search list and an MTU.
+  // swift-format-ignore
+  package var routerAdvertisement: [UInt8] = [
+    0x60, 0x06, 0x08, 0x34, 0, 0xC8, 0x3A, 0xFF, 0xFE, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFE, 0, 0x01, 0x01,
+    0xFF, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x01, 0x86, 0, 0x87, 0xA7, 0x3D, 0xE8, 0x07, 0x08, 0, 0, 0x75,
+    0x30, 0, 0, 0x03, 0xE8, 0x03, 0x04, 0x40, 0xC0, 0, 0, 0x0E, 0x10, 0, 0, 0x07, 0x08, 0, 0, 0, 0, 0x20, 0x01, 0x0D,
+    0xB8, 0, 0x01, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x03, 0x04, 0x40, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
+    0, 0, 0, 0, 0x20, 0x01, 0x0D, 0xB8, 0, 0x77, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x18, 0x03, 0x30, 0, 0, 0, 0x07, 0x08,
+    0x20, 0x01, 0x0D, 0xB8, 0, 0x09, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x18, 0x03, 0x28, 0x18, 0xFF, 0xFF, 0xFF, 0xFF,
+    0x20, 0x01, 0x0D, 0xB8, 0, 0x08, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x19, 0x03, 0, 0, 0, 0, 0x04, 0xB0, 0x20, 0x01,
+    0x0D, 0xB8, 0, 0x09, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x53, 0x1F, 0x03, 0, 0, 0, 0, 0x04, 0xB0, 0x03, 0x6C, 0x61, 0x62,
+    0x07, 0x65, 0x78, 0x61, 0x6D, 0x70, 0x6C, 0x65, 0, 0, 0, 0, 0x05, 0x01, 0, 0, 0, 0, 0x05, 0xC8, 0x01, 0x01, 0x02,
+    0, 0, 0, 0x01, 0x01, 0x07, 0x01, 0, 0, 0, 0, 0x0F, 0xA0,
+  ]
 
-  private static func digit(_ character: UInt8) -> UInt8 {
-    character - (character <= UInt8(ascii: "9") ? UInt8(ascii: "0") : UInt8(ascii: "a") - 10)
-  }
+  /// dnsmasq-dhclient4.pcap, 3: went out from this host.
+  // swift-format-ignore
+  package var dhcpv4Request: [UInt8] = [
+    0x45, 0x10, 0x01, 0x48, 0, 0, 0, 0, 0x80, 0x11, 0x39, 0x96, 0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0x44, 0, 0x43,
+    0x01, 0x34, 0x22, 0x45, 0x01, 0x01, 0x06, 0, 0x2B, 0x94, 0x21, 0x1E, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0x02, 0, 0, 0, 0x01, 0x64, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x63, 0x82, 0x53, 0x63, 0x35, 0x01,
+    0x03, 0x36, 0x04, 0x0A, 0x01, 0, 0x01, 0x32, 0x04, 0x0A, 0x01, 0, 0x3D, 0x37, 0x06, 0x01, 0x1C, 0x03, 0x0F, 0x06,
+    0x1A, 0xFF, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0,
+  ]
+
+  /// dnsmasq-dhclient4.pcap, 4.
+  // swift-format-ignore
+  package var dhcpv4Acknowledgement: [UInt8] = [
+    0x45, 0xC0, 0x01, 0x4D, 0x45, 0xD4, 0, 0, 0x40, 0x11, 0x1E, 0xCD, 0x0A, 0x01, 0, 0x01, 0x0A, 0x01, 0, 0x3D, 0,
+    0x43, 0, 0x44, 0x01, 0x39, 0x4F, 0x9D, 0x02, 0x01, 0x06, 0, 0x2B, 0x94, 0x21, 0x1E, 0, 0, 0, 0, 0, 0, 0, 0, 0x0A,
+    0x01, 0, 0x3D, 0x0A, 0x01, 0, 0x01, 0, 0, 0, 0, 0x02, 0, 0, 0, 0x01, 0x64, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0x63, 0x82, 0x53, 0x63, 0x35, 0x01, 0x05, 0x36, 0x04, 0x0A, 0x01, 0, 0x01, 0x33, 0x04, 0, 0, 0, 0x78, 0x3A, 0x04,
+    0, 0, 0, 0x3C, 0x3B, 0x04, 0, 0, 0, 0x69, 0x01, 0x04, 0xFF, 0xFF, 0xFF, 0, 0x1C, 0x04, 0x0A, 0x01, 0, 0xFF, 0x03,
+    0x04, 0x0A, 0x01, 0, 0x01, 0x0F, 0x0B, 0x6C, 0x61, 0x62, 0x2E, 0x65, 0x78, 0x61, 0x6D, 0x70, 0x6C, 0x65, 0x06,
+    0x04, 0x0A, 0x09, 0, 0x35, 0xFF,
+  ]
+
+  /// dnsmasq-dhclient6.pcap, 3: went out from this host.
+  // swift-format-ignore
+  package var dhcpv6Request: [UInt8] = [
+    0x60, 0x09, 0x08, 0x86, 0, 0x6A, 0x11, 0x01, 0xFE, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFE, 0, 0x01, 0x64,
+    0xFF, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x01, 0, 0x02, 0x02, 0x22, 0x02, 0x23, 0, 0x6A, 0x6D, 0x59, 0x03,
+    0x47, 0x12, 0x32, 0, 0x01, 0, 0x0E, 0, 0x01, 0, 0x01, 0x32, 0x94, 0x40, 0xE5, 0x02, 0, 0, 0, 0x01, 0x64, 0, 0x02,
+    0, 0x0E, 0, 0x01, 0, 0x01, 0x32, 0x94, 0x40, 0xE5, 0x02, 0, 0, 0, 0x01, 0x01, 0, 0x06, 0, 0x04, 0, 0x17, 0, 0x18,
+    0, 0x08, 0, 0x02, 0, 0, 0, 0x03, 0, 0x28, 0, 0, 0x01, 0x64, 0, 0, 0x0E, 0x10, 0, 0, 0x15, 0x18, 0, 0x05, 0, 0x18,
+    0x20, 0x01, 0x0D, 0xB8, 0, 0x01, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x60, 0, 0, 0x1C, 0x20, 0, 0, 0x1D, 0x4C,
+  ]
+
+  /// dnsmasq-dhclient6.pcap, 4.
+  // swift-format-ignore
+  package var dhcpv6Reply: [UInt8] = [
+    0x6C, 0x0E, 0x7B, 0xB0, 0, 0x8E, 0x11, 0x40, 0xFE, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFE, 0, 0x01, 0x01,
+    0xFE, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFE, 0, 0x01, 0x64, 0x02, 0x23, 0x02, 0x22, 0, 0x8E, 0x57, 0x7A,
+    0x07, 0x47, 0x12, 0x32, 0, 0x01, 0, 0x0E, 0, 0x01, 0, 0x01, 0x32, 0x94, 0x40, 0xE5, 0x02, 0, 0, 0, 0x01, 0x64, 0,
+    0x02, 0, 0x0E, 0, 0x01, 0, 0x01, 0x32, 0x94, 0x40, 0xE5, 0x02, 0, 0, 0, 0x01, 0x01, 0, 0x03, 0, 0x28, 0, 0, 0x01,
+    0x64, 0, 0, 0, 0x3C, 0, 0, 0, 0x69, 0, 0x05, 0, 0x18, 0x20, 0x01, 0x0D, 0xB8, 0, 0x01, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0x60, 0, 0, 0, 0x78, 0, 0, 0, 0x78, 0, 0x0D, 0, 0x09, 0, 0, 0x73, 0x75, 0x63, 0x63, 0x65, 0x73, 0x73, 0, 0x18, 0,
+    0x0D, 0x03, 0x6C, 0x61, 0x62, 0x07, 0x65, 0x78, 0x61, 0x6D, 0x70, 0x6C, 0x65, 0, 0, 0x17, 0, 0x10, 0x20, 0x01,
+    0x0D, 0xB8, 0, 0x09, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x53,
+  ]
+
+  /// kernel.pcap, 1: port unreachable, quotes a UDP datagram.
+  // swift-format-ignore
+  package var icmpv4Error: [UInt8] = [
+    0x45, 0xC0, 0, 0x3E, 0x39, 0x08, 0, 0, 0x3E, 0x01, 0x2E, 0xE2, 0x0A, 0x09, 0, 0x02, 0x0A, 0x01, 0, 0x0A, 0x03,
+    0x03, 0x27, 0x68, 0, 0, 0, 0, 0x45, 0, 0, 0x22, 0xE3, 0x6A, 0x40, 0, 0x3E, 0x11, 0x45, 0x4B, 0x0A, 0x01, 0, 0x0A,
+    0x0A, 0x09, 0, 0x02, 0x8B, 0xF0, 0, 0x09, 0, 0x0E, 0x14, 0x35, 0x6E, 0x6F, 0x62, 0x6F, 0x64, 0x79,
+  ]
+
+  /// kernel.pcap, 8: no route, quotes a TCP segment.
+  // swift-format-ignore
+  package var icmpv6Error: [UInt8] = [
+    0x60, 0x0A, 0xDB, 0xEC, 0, 0x58, 0x3A, 0x40, 0x20, 0x01, 0x0D, 0xB8, 0, 0x01, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x01,
+    0x20, 0x01, 0x0D, 0xB8, 0, 0x01, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10, 0x01, 0, 0x79, 0x5B, 0, 0, 0, 0, 0x60, 0x09,
+    0xB3, 0x9C, 0, 0x28, 0x06, 0x40, 0x20, 0x01, 0x0D, 0xB8, 0, 0x01, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10, 0x20, 0x01,
+    0x0D, 0xB8, 0, 0x09, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x02, 0xB9, 0xE2, 0x01, 0xBB, 0x32, 0xC0, 0x64, 0x78, 0, 0, 0, 0,
+    0xA0, 0x02, 0xFB, 0xE0, 0x5B, 0xBC, 0, 0, 0x02, 0x04, 0x04, 0xD8, 0x04, 0x02, 0x08, 0x0A, 0xAB, 0x62, 0xA7, 0x22,
+    0, 0, 0, 0, 0x01, 0x03, 0x03, 0x0A,
+  ]
+
+  /// trigger.txt, notify-cause-origin.
+  // swift-format-ignore
+  package var notification: [UInt8] = [
+    0x01, 0x05, 0, 0x01, 0x10, 0, 0, 0, 0x01, 0, 0, 0, 0, 0, 0, 0, 0x02, 0, 0x02, 0, 0x06, 0, 0, 0, 0x2A, 0, 0, 0, 0,
+    0, 0, 0, 0x03, 0, 0x01, 0, 0x18, 0, 0, 0, 0x02, 0, 0, 0, 0xC0, 0, 0x02, 0x0A, 0, 0, 0, 0, 0, 0, 0, 0, 0x03, 0,
+    0x01, 0, 0x20, 0, 0, 0, 0x02, 0, 0, 0, 0xC6, 0x33, 0x64, 0x07, 0, 0, 0, 0, 0, 0, 0, 0, 0x06, 0, 0x01, 0x80, 0x03,
+    0, 0, 0, 0x77, 0x61, 0x6E, 0x30, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x02, 0, 0, 0, 0x05, 0x03, 0x01, 0, 0x01, 0,
+    0, 0, 0, 0, 0, 0, 0x15, 0x3D, 0x4A, 0x6E, 0x69, 0xE9, 0x79, 0x18,
+  ]
+
+  /// mif.txt, pvd-explicit.
+  // swift-format-ignore
+  package var announcement: [UInt8] = [
+    0x01, 0x07, 0, 0x01, 0x0A, 0, 0, 0, 0x03, 0, 0, 0, 0xE8, 0x03, 0, 0, 0x04, 0, 0x01, 0, 0x03, 0, 0, 0, 0x77, 0x61,
+    0x6E, 0x30, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x03, 0, 0, 0, 0, 0, 0, 0, 0x04, 0, 0x02, 0, 0x01, 0, 0, 0, 0x0F,
+    0x01, 0, 0, 0x70, 0x76, 0x64, 0x2E, 0x65, 0x78, 0x61, 0x6D, 0x70, 0x6C, 0x65, 0x2E, 0x6F, 0x72, 0x67, 0, 0, 0, 0,
+    0,
+  ]
 }
