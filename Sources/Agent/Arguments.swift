@@ -1,20 +1,22 @@
 import Platform
 
-/// The agent's command line: `mifd [--config FILE] [--runtime-dir DIR] [--replay FILE]`.
+/// The agent's command line: `mifd [--config FILE] [--runtime-dir DIR] [--replay FILE | --self-test]`.
 package struct Arguments: Sendable {
   package var configuration: [UInt8]?
   package var directory = Array("/run/mifd".utf8)
   package var replay: [UInt8]?
+  package var wantsSelfTest = false
   package var wantsHelp = false
   package var wantsVersion = false
 
   package struct Mistake: Error, Sendable { package var message: [UInt8] }
 
   package static let usage: StaticString = """
-    usage: mifd [--config FILE] [--runtime-dir DIR] [--replay FILE]
+    usage: mifd [--config FILE] [--runtime-dir DIR] [--replay FILE | --self-test]
       --config FILE      read settings from FILE; without it the defaults hold
       --runtime-dir DIR  where the sockets are, /run/mifd by default
       --replay FILE      hear a capture file instead of the network and print what subscribers would be told
+      --self-test        check decoders, state and messages on built-in captures, and print what came out
       --help             print this
       --version          print the version
 
@@ -40,6 +42,8 @@ package struct Arguments: Sendable {
         directory = try value()
       } else if name.elementsEqual("--replay".utf8) {
         replay = try value()
+      } else if word.elementsEqual("--self-test".utf8) {
+        wantsSelfTest = true
       } else if word.elementsEqual("--help".utf8) {
         wantsHelp = true
       } else if word.elementsEqual("--version".utf8) {

@@ -87,7 +87,7 @@ package struct Configuration: Sendable {
   private enum Reason: Error {
     case unknownKey
     case value(StaticString)
-    case number(ClosedRange<Int>)
+    case number(ClosedRange<UInt32>)
   }
 
   private mutating func set(_ key: ArraySlice<UInt8>, _ value: ArraySlice<UInt8>) throws(Reason) {
@@ -122,8 +122,8 @@ package struct Configuration: Sendable {
     case "grace-time": subscribers.connectivity.graceTime = UInt64(try number(value, 0...3_600_000)) * 1_000_000
     case "name-cache": subscribers.resolver.cachedAnswers = try number(value, 0...65_536)
     case "socket-mode": subscribers.socketMode = try mode(value)
-    case "socket-group": subscribers.socketGroup = UInt32(try number(value, 0...4_294_967_294))
-    case "user": user = UInt32(try number(value, 0...4_294_967_294))
+    case "socket-group": subscribers.socketGroup = try unsigned(value, 0...4_294_967_294)
+    case "user": user = try unsigned(value, 0...4_294_967_294)
     case "control-ring": controlRing = try number(value, 16_384...67_108_864)
     case "error-ring": errorRing = try number(value, 16_384...67_108_864)
     case "busy-poll": busyPolls = try choice(value)
@@ -142,8 +142,13 @@ package struct Configuration: Sendable {
     return Array(text)
   }
 
-  private func number(_ text: ArraySlice<UInt8>, _ range: ClosedRange<Int>) throws(Reason) -> Int {
-    guard let number = Int(decimal: text), range.contains(number) else { throw .number(range) }
+  /// For ranges that an `Int` of 32 bits holds.
+  private func number(_ text: ArraySlice<UInt8>, _ range: ClosedRange<UInt32>) throws(Reason) -> Int {
+    Int(try unsigned(text, range))
+  }
+
+  private func unsigned(_ text: ArraySlice<UInt8>, _ range: ClosedRange<UInt32>) throws(Reason) -> UInt32 {
+    guard let number = UInt32(decimal: text), range.contains(number) else { throw .number(range) }
     return number
   }
 
@@ -216,10 +221,8 @@ package struct Configuration: Sendable {
   /// Of a user or group; the last number there is stands for none.
   private func identifier(_ text: ArraySlice<UInt8>, after word: StaticString) -> UInt32? {
     let words = text.split(separator: UInt8(ascii: " "))
-    guard words.count == 2, word ~= words[0], let number = Int(decimal: words[1]), number < Int(UInt32.max) else {
-      return nil
-    }
-    return UInt32(number)
+    guard words.count == 2, word ~= words[0], let number = UInt32(decimal: words[1]), number < .max else { return nil }
+    return number
   }
 
   private func kinds(_ text: ArraySlice<UInt8>) throws(Reason) -> UnreachableKinds {
@@ -260,22 +263,15 @@ private func ~= (literal: StaticString, bytes: ArraySlice<UInt8>) -> Bool {
   literal.withUTF8Buffer { unsafe $0.elementsEqual(bytes) }
 }
 
-extension UInt16 {
-  fileprivate init?(decimal text: ArraySlice<UInt8>) {
-    guard let number = Int(decimal: text), number <= Int(UInt16.max) else { return nil }
-    self = UInt16(number)
-  }
-}
-
-extension Int {
-  /// Decimal digits and nothing else, up to 15 of them.
+extension FixedWidthInteger {
+  /// Decimal digits and nothing else, up to 15 of them, whose number fits.
   fileprivate init?(decimal text: ArraySlice<UInt8>) {
     if text.isEmpty || text.count > 15 { return nil }
-    var number = 0
+    var number: UInt64 = 0
     for byte in text {
       guard byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "9") else { return nil }
-      number = number * 10 + Int(byte - UInt8(ascii: "0"))
+      number = number * 10 + UInt64(byte - UInt8(ascii: "0"))
     }
-    self = number
+    self.init(exactly: number)
   }
 }

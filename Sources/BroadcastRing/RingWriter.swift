@@ -67,7 +67,7 @@ func makeMemory(_ name: StaticString, size: Int) throws(Errno) -> Descriptor {
         unsafe memfd_create($0, UInt32(MFD_CLOEXEC) | UInt32(MFD_ALLOW_SEALING))
       }
     })
-  _ = try valueOrErrno { ftruncate(descriptor.number, size) }
+  _ = try valueOrErrno { ftruncate(descriptor.number, off_t(size)) }
   return descriptor
 }
 

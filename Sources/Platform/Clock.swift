@@ -15,9 +15,7 @@ package enum Clock {
   }
 
   private static func now(_ clock: clockid_t) -> UInt64 {
-    var time = timespec()
     // Fails only for clocks that don't exist; both are as old as any kernel that has TPACKET_V2 rings.
-    unsafe clock_gettime(clock, &time)
-    return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
+    clinux_nanoseconds(clock)
   }
 }

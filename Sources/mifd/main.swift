@@ -39,6 +39,11 @@ func run() {
   let arguments = arguments()
   if arguments.wantsHelp { return Output.write(Arguments.usage) }
   if arguments.wantsVersion { return Output.write(Arguments.version) }
+  if arguments.wantsSelfTest {
+    let test = SelfTest()
+    Output.write(test.report)
+    Process.exit(test.hasPassed ? 0 : 1)
+  }
   let configuration = configuration(arguments.configuration)
   do throws(StartFailure) {
     if let file = arguments.replay {

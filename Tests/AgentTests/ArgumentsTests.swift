@@ -26,9 +26,10 @@ import Testing
     #expect(!arguments.wantsHelp && !arguments.wantsVersion)
   }
 
-  @Test func `help and version`() throws {
+  @Test func `help, version and self-test`() throws {
     #expect(try parse(["--help"]).wantsHelp)
     #expect(try parse(["--version", "--runtime-dir", "/tmp"]).wantsVersion)
+    #expect(try parse(["--self-test"]).wantsSelfTest)
   }
 
   static let mistakes: [(words: [String], message: String)] = [

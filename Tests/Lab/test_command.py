@@ -18,6 +18,17 @@ from labkit.topology import Lab, Uplink
 from labkit.trigger_client import Kind, TriggerClient, Verb
 
 
+AS_NOBODY = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+
+
+def for_everybody(lab: Lab, binary: Path) -> Path:
+    """A copy: the build may stand where nobody else may look."""
+    copy = lab.directory("bin") / "mifd"
+    copy.write_bytes(binary.read_bytes())
+    copy.chmod(0o755)
+    return copy
+
+
 def one_line(text: str) -> str:
     lines = text.strip().splitlines()
     assert len(lines) == 1, f"not one line:\n{text}"
@@ -35,8 +46,16 @@ def test_usage(arguments: list[str], lab: Lab, binary: Path) -> None:
 def test_help(lab: Lab, binary: Path) -> None:
     done = run_briefly(lab, binary, ["--help"])
     assert done.returncode == 0
-    for option in ("--config", "--runtime-dir", "--replay"):
+    for option in ("--config", "--runtime-dir", "--replay", "--self-test"):
         assert option in done.stdout + done.stderr
+
+
+def test_self_test(lab: Lab, binary: Path) -> None:
+    """Decoders, state and messages, checked by anybody and without a file but the agent's own."""
+    done = run_briefly(lab, for_everybody(lab, binary), ["--self-test"], prefix=AS_NOBODY)
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0 and not done.stderr, done.stdout + done.stderr
+    assert len(lines) == 9 and all(line.startswith("ok ") for line in lines), done.stdout
 
 
 def test_unreadable_configuration(lab: Lab, binary: Path, tmp_path: Path) -> None:
@@ -65,13 +84,9 @@ def test_runtime_directory_that_cannot_be(lab: Lab, binary: Path, tmp_path: Path
 def test_no_privilege(lab: Lab, binary: Path, tmp_path: Path) -> None:
     """Without the capabilities it says in one line which privilege it wants, and ends with 1."""
     tmp_path.chmod(0o777)
-    copy = Path(lab.directory("bin")) / "mifd"  # the build may stand where nobody else may look
-    copy.write_bytes(binary.read_bytes())
-    copy.chmod(0o755)
     runtime = lab.directory("nobody")
     runtime.chmod(0o777)
-    prefix = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
-    done = run_briefly(lab, copy, ["--runtime-dir", str(runtime / "run")], prefix=prefix)
+    done = run_briefly(lab, for_everybody(lab, binary), ["--runtime-dir", str(runtime / "run")], prefix=AS_NOBODY)
     assert done.returncode == 1
     line = one_line(done.stderr)
     assert "CAP_NET" in line or "privilege" in line or "ermi" in line, line

@@ -119,11 +119,12 @@ def run_briefly(
 def is_static(binary: Path) -> bool:
     """Whether the file needs no interpreter and no shared library (no PT_INTERP and no PT_DYNAMIC)."""
     data = binary.read_bytes()
-    if data[:4] != b"\x7fELF" or data[4] != 2:
-        raise LabError(f"{binary} is not a 64-bit ELF file")
-    offset = int.from_bytes(data[32:40], "little")
-    size = int.from_bytes(data[54:56], "little")
-    count = int.from_bytes(data[56:58], "little")
+    if data[:4] != b"\x7fELF" or data[4] not in (1, 2):
+        raise LabError(f"{binary} is not an ELF file")
+    places = slice(28, 32), slice(42, 44), slice(44, 46)
+    if data[4] == 2:
+        places = slice(32, 40), slice(54, 56), slice(56, 58)
+    offset, size, count = (int.from_bytes(data[place], "little") for place in places)
     kinds = {int.from_bytes(data[at : at + 4], "little") for at in range(offset, offset + size * count, size)}
     return not kinds & {2, 3}
 

@@ -63,6 +63,24 @@ static inline int clinux_open(const char *path, int flags, mode_t mode) { return
 static inline int clinux_fcntl(int fd, int command, int argument) { return fcntl(fd, command, argument); }
 static inline int clinux_fcntl_lock(int fd, int command, struct flock *lock) { return fcntl(fd, command, lock); }
 
+// clock_gettime(2) in nanoseconds. A time_t of 32 bits ends in 2038: the C library has a second function there, whose name
+// no header tells (what _TIME_BITS=64 would make of clock_gettime, and of c-ares' structures, which know nothing of it).
+#if __TIMESIZE == 32
+struct clinux_time { int64_t seconds; int32_t nanoseconds, padding; };
+int __clock_gettime64(clockid_t clock, struct clinux_time *time);
+static inline uint64_t clinux_nanoseconds(clockid_t clock) {
+  struct clinux_time time = {0, 0, 0};
+  __clock_gettime64(clock, &time);
+  return (uint64_t)time.seconds * 1000000000 + (uint64_t)time.nanoseconds;
+}
+#else
+static inline uint64_t clinux_nanoseconds(clockid_t clock) {
+  struct timespec time = {0, 0};
+  clock_gettime(clock, &time);
+  return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+#endif
+
 // SIG_IGN and SIG_DFL are casts.
 static inline int clinux_ignore_signal(int number) { return signal(number, SIG_IGN) == SIG_ERR ? -1 : 0; }
 
