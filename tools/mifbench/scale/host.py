@@ -1,0 +1,113 @@
+"""A host that grows: interfaces, their addresses, and routes, in the namespace of a bench's stage."""
+
+import ipaddress
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from labkit.topology import Namespace
+
+from ..stage import Stage
+from . import rtnetlink
+from .rtnetlink import DELROUTE, NEWADDR, NEWROUTE, RouteSocket
+
+CROWD = 10
+"""One of so many addresses is on the uplink, whose events are measured; the rest is spread over all interfaces."""
+V6_EVERY = 5
+"""One of so many routes is of IPv6: about what the Internet's own table has."""
+
+
+@dataclass(frozen=True)
+class Size:
+    interfaces: int
+    addresses: int
+    triggers: int
+    routes: int
+
+    def part(self, divisor: int) -> "Size":
+        """At least lo, the uplink and one more interface."""
+        interfaces = max(3, self.interfaces // divisor)
+        return Size(interfaces, *(max(1, each // divisor) for each in (self.addresses, self.triggers, self.routes)))
+
+
+FULL = Size(1_000, 10_000, 100_000, 1_000_000)
+"""The goal."""
+
+
+class BigHost:
+    """What is beyond the stage's own uplink: veth pairs whose other ends are in a namespace of their own."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._host = stage.lab.host
+        self._far = Namespace(stage.lab.record, "far")
+        self._uplink = stage.index
+        self._kernel = RouteSocket(self._host)
+        self._indexes: list[int] = []
+        self._addresses = 0
+        self._crowd = 0
+        self._routes = 0
+        # Nobody speaks on those links: all namespaces of a machine share one small table of neighbours.
+        self._far.sysctl({"ipv6/conf/default/disable_ipv6": 1})
+        quiet = "type filter hook output priority raw; oifname \"w*\" drop;"
+        self._host.run("nft", f"table inet scale {{ chain quiet {{ {quiet} }}; }}")
+
+    def grow(self, size: Size) -> None:
+        self._add_interfaces(size.interfaces)
+        self._add_addresses(size.addresses)
+        self.add_routes(size.routes - self._routes)
+
+    def _add_interfaces(self, count: int) -> None:
+        known = len(self._indexes)
+        # lo and the uplink are there.
+        new = range(known, max(known, count - 2))
+        links = [f"link add w{n} type veth peer name w{n} netns {self._far.name}" for n in new]
+        self._batch(self._host, [*links, *(f"link set w{n} up" for n in new)])
+        self._batch(self._far, [f"link set w{n} up" for n in new])
+        self._indexes += [self._host.index(f"w{n}") for n in new]
+
+    @staticmethod
+    def _batch(namespace: Namespace, lines: list[str]) -> None:
+        for first in range(0, len(lines), 200):
+            namespace.ip(*lines[first : first + 200])
+
+    def _add_addresses(self, count: int) -> None:
+        """Half of them IPv4, half IPv6; each interface has a link-local one already, which count too."""
+        crowd = range(self._crowd, count // CROWD)
+        each = range(self._addresses, count - count // CROWD - len(self._indexes))
+        self._kernel.send(
+            [rtnetlink.address(NEWADDR, *_crowded(n), self._uplink) for n in crowd]
+            + [rtnetlink.address(NEWADDR, *_spread(n), self._indexes[n % len(self._indexes)]) for n in each]
+        )
+        self._crowd, self._addresses = max(self._crowd, crowd.stop), max(self._addresses, each.stop)
+
+    def add_routes(self, count: int) -> None:
+        self._kernel.send(self._route_messages(NEWROUTE, range(self._routes, self._routes + count)))
+        self._routes += max(0, count)
+
+    def remove_routes(self, count: int) -> None:
+        self._kernel.send(self._route_messages(DELROUTE, range(self._routes - count, self._routes)))
+        self._routes -= count
+
+    def _route_messages(self, kind: int, numbers: range) -> Iterator[bytes]:
+        interface = self._indexes[0]
+        for n in numbers:
+            if n % V6_EVERY == 0:
+                prefix = (0x2A00_0000_0000_0000 + (n << 4)).to_bytes(8, "big") + bytes(8)
+                yield rtnetlink.route(kind, socket.AF_INET6, prefix, interface)
+            else:
+                yield rtnetlink.route(kind, socket.AF_INET, (0x2000_0000 + (n << 8)).to_bytes(4, "big"), interface)
+
+    def close(self) -> None:
+        self._kernel.close()
+
+
+def _crowded(number: int) -> tuple[rtnetlink.IPAddress, int]:
+    if number % 2:
+        return ipaddress.IPv6Address(0x2001_0DB8_0001_0000_0000_0000_0001_0000 + number), 64
+    return ipaddress.IPv4Address(0x0A01_8000 + number), 24
+
+
+def _spread(number: int) -> tuple[rtnetlink.IPAddress, int]:
+    if number % 2:
+        return ipaddress.IPv6Address(0x2001_0DB8_1000_0000_0000_0000_0000_0001 + (number << 64)), 64
+    return ipaddress.IPv4Address(0x0B00_0001 + (number << 8)), 24
