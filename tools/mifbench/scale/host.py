@@ -1,13 +1,14 @@
-"""A host that grows: interfaces, their addresses, and routes, in the namespace of a bench's stage."""
+"""A host that grows: interfaces, their addresses, and routes, in the namespace of a lab's host."""
 
 import ipaddress
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
-from labkit.topology import Namespace
+from labkit.processes import wait_until
+from labkit.topology import Lab, Namespace
 
-from ..stage import Stage
 from . import rtnetlink
 from .rtnetlink import DELROUTE, NEWADDR, NEWROUTE, RouteSocket
 
@@ -22,6 +23,7 @@ class Size:
     interfaces: int
     addresses: int
     triggers: int
+    """In the database: the agent's own, one for each interface and each address, and the clients'."""
     routes: int
 
     def part(self, divisor: int) -> "Size":
@@ -35,12 +37,12 @@ FULL = Size(1_000, 10_000, 100_000, 1_000_000)
 
 
 class BigHost:
-    """What is beyond the stage's own uplink: veth pairs whose other ends are in a namespace of their own."""
+    """What is beyond the lab's first uplink: veth pairs whose other ends are in a namespace of their own."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._host = stage.lab.host
-        self._far = Namespace(stage.lab.record, "far")
-        self._uplink = stage.index
+    def __init__(self, lab: Lab) -> None:
+        self._host = lab.host
+        self._far = Namespace(lab.record, "far")
+        self._uplink = lab.host.index(lab.uplinks[0].interface)
         self._kernel = RouteSocket(self._host)
         self._indexes: list[int] = []
         self._addresses = 0
@@ -48,10 +50,11 @@ class BigHost:
         self._routes = 0
         # Nobody speaks on those links: all namespaces of a machine share one small table of neighbours.
         self._far.sysctl({"ipv6/conf/default/disable_ipv6": 1})
-        quiet = "type filter hook output priority raw; oifname \"w*\" drop;"
+        quiet = 'type filter hook output priority raw; oifname "w*" drop;'
         self._host.run("nft", f"table inet scale {{ chain quiet {{ {quiet} }}; }}")
 
     def grow(self, size: Size) -> None:
+        """To this size; never smaller. Triggers are not the kernel's."""
         self._add_interfaces(size.interfaces)
         self._add_addresses(size.addresses)
         self.add_routes(size.routes - self._routes)
@@ -64,6 +67,12 @@ class BigHost:
         self._batch(self._host, [*links, *(f"link set w{n} up" for n in new)])
         self._batch(self._far, [f"link set w{n} up" for n in new])
         self._indexes += [self._host.index(f"w{n}") for n in new]
+        wait_until(self._has_link_locals, "the new links have their link-local addresses", 30)
+
+    def _has_link_locals(self) -> bool:
+        lines = self._host.inside(lambda: Path("/proc/thread-self/net/if_inet6").read_text()).splitlines()
+        found = {int(line.split()[1], 16) for line in lines if line.startswith("fe80")}
+        return found >= set(self._indexes)
 
     @staticmethod
     def _batch(namespace: Namespace, lines: list[str]) -> None:

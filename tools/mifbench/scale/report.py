@@ -19,7 +19,8 @@ def table(outcomes: Sequence[Outcome]) -> str:
     rows: list[tuple[str, list[str]]] = [
         ("interfaces", [f"{each.size.interfaces}" for each in outcomes]),
         ("addresses", [f"{each.size.addresses}" for each in outcomes]),
-        ("triggers of clients", [f"{each.size.triggers}" for each in outcomes]),
+        ("triggers", [f"{each.size.triggers}" for each in outcomes]),
+        ("  of which clients'", [f"{each.clients_triggers}" for each in outcomes]),
         ("routes", [f"{each.size.routes}" for each in outcomes]),
         ("start, s", [f"{each.start:.3f}" for each in outcomes]),
         ("  of which processor time", [f"{each.start_cpu:.3f}" for each in outcomes]),
