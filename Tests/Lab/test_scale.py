@@ -1,6 +1,7 @@
 """A host of many interfaces, addresses and routes: all of it is told, and what concerns nobody is not."""
 
 import ipaddress
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,11 +24,17 @@ def standing(lab: Lab) -> set[tuple[str, str]]:
     return {(name, ip) for name, ip in found if not ipaddress.ip_address(ip).is_loopback}
 
 
-@pytest.mark.lab(uplinks=1)
-def test_a_large_host_is_told_whole(lab: Lab, up0: Uplink, binary: Path) -> None:
-    """Everything that is there at the start; later a default route in the midst of thousands that are none."""
+@pytest.fixture
+def large(lab: Lab) -> Iterator[BigHost]:
     host = BigHost(lab)
-    host.grow(SIZE)
+    yield host
+    host.close()
+
+
+@pytest.mark.lab(uplinks=1)
+def test_a_large_host_is_told_whole(lab: Lab, up0: Uplink, large: BigHost, binary: Path) -> None:
+    """Everything that is there at the start; later a default route in the midst of thousands that are none."""
+    large.grow(SIZE)
     lab.host.ip(f"addr add {up0.host4}/24 dev up0")
     tell(f"net  {SIZE.interfaces} interfaces, {SIZE.addresses} addresses, {SIZE.routes} routes")
     there = standing(lab)
@@ -51,10 +58,10 @@ def test_a_large_host_is_told_whole(lab: Lab, up0: Uplink, binary: Path) -> None
     assert in_domains == {(name, ip) for name, ip in there if not ipaddress.ip_address(ip).is_link_local}
 
     before, heard = counters(agent.directory), len(tdb.log)
-    host.add_routes(2_000)
+    large.add_routes(2_000)
     lab.host.ip(f"route add default via {up0.router4} dev up0")
-    host.add_routes(2_000)
-    host.remove_routes(4_000)
+    large.add_routes(2_000)
+    large.remove_routes(4_000)
     while not any(trigger.type == Kind.CONN_ESTABLISHED for trigger in tdb.log[heard:]):
         assert tdb.pump(5)
     tdb.barrier()
@@ -66,4 +73,3 @@ def test_a_large_host_is_told_whole(lab: Lab, up0: Uplink, binary: Path) -> None
     assert after["kernel.routes.skipped"] == before["kernel.routes.skipped"]
     mif.close()
     tdb.close()
-    host.close()

@@ -14,6 +14,8 @@ from .rtnetlink import DELROUTE, NEWADDR, NEWROUTE, RouteSocket
 
 CROWD = 10
 """One of so many addresses is on the uplink, whose events are measured; the rest is spread over all interfaces."""
+TENTATIVE = 0x40
+"""IFA_F_TENTATIVE."""
 V6_EVERY = 5
 """One of so many routes is of IPv6: about what the Internet's own table has."""
 
@@ -58,6 +60,7 @@ class BigHost:
         self._add_interfaces(size.interfaces)
         self._add_addresses(size.addresses)
         self.add_routes(size.routes - self._routes)
+        wait_until(self._is_settled, "the kernel has come round to all addresses", 60, every=0.1)
 
     def _add_interfaces(self, count: int) -> None:
         known = len(self._indexes)
@@ -67,12 +70,13 @@ class BigHost:
         self._batch(self._host, [*links, *(f"link set w{n} up" for n in new)])
         self._batch(self._far, [f"link set w{n} up" for n in new])
         self._indexes += [self._host.index(f"w{n}") for n in new]
-        wait_until(self._has_link_locals, "the new links have their link-local addresses", 30)
 
-    def _has_link_locals(self) -> bool:
+    def _is_settled(self) -> bool:
+        """Whether each link has its link-local address, and the kernel has come round to all addresses."""
         lines = self._host.inside(lambda: Path("/proc/thread-self/net/if_inet6").read_text()).splitlines()
-        found = {int(line.split()[1], 16) for line in lines if line.startswith("fe80")}
-        return found >= set(self._indexes)
+        rows = [line.split() for line in lines]
+        linked = {int(row[1], 16) for row in rows if row[0].startswith("fe80")}
+        return linked >= set(self._indexes) and not any(int(row[4], 16) & TENTATIVE for row in rows)
 
     @staticmethod
     def _batch(namespace: Namespace, lines: list[str]) -> None:
@@ -107,6 +111,9 @@ class BigHost:
                 yield rtnetlink.route(kind, socket.AF_INET, (0x2000_0000 + (n << 8)).to_bytes(4, "big"), interface)
 
     def close(self) -> None:
+        """Takes the routes away first: the kernel goes through all of them for each interface that ends with its namespace,
+        and meanwhile nobody on the machine gets a new one."""
+        self.remove_routes(self._routes)
         self._kernel.close()
 
 

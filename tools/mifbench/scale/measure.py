@@ -275,20 +275,24 @@ def measure(
 ) -> list[Outcome]:
     """From the smallest size to the largest: the host grows."""
     host = BigHost(stage.lab)
-    found = []
-    for divisor in divisors:
-        size = full.part(divisor)
-        tell(f"{size.interfaces} interfaces, {size.addresses} addresses, {size.routes} routes")
-        host.grow(size)
-        run = Run(stage, host, binary, size, events)
-        tell(f"{size.triggers} triggers")
-        run.fill()
-        tell("events")
-        run.costs()
-        tell("routes that come and go")
-        run.flood_of_routes(max(1000, size.routes // 10))
-        run.resync()
-        run.close()
-        found.append(run.outcome)
-    host.close()
-    return found
+    try:
+        return [_one(stage, host, binary, full.part(divisor), events, tell) for divisor in divisors]
+    finally:
+        host.close()
+
+
+def _one(
+    stage: Stage, host: BigHost, binary: Path, size: Size, events: int, tell: Callable[[str], None]
+) -> Outcome:
+    tell(f"{size.interfaces} interfaces, {size.addresses} addresses, {size.routes} routes")
+    host.grow(size)
+    run = Run(stage, host, binary, size, events)
+    tell(f"{size.triggers} triggers")
+    run.fill()
+    tell("events")
+    run.costs()
+    tell("routes that come and go")
+    run.flood_of_routes(max(1000, size.routes // 10))
+    run.resync()
+    run.close()
+    return run.outcome
