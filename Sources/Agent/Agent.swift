@@ -71,6 +71,7 @@ package final class Agent {
       } catch { noFetcher = error }
       let keeper = try Agent.keeper(directory, hooks)
       Process.raiseDescriptorLimit()
+      Process.returnLargeMemory()
       let signals = try Agent.prepare("signals") { () throws(Errno) in try Signals() }
       let poller = try Agent.prepare("epoll") { () throws(Errno) in try Poller() }
       let timer = try Agent.prepare("a timer") { () throws(Errno) in try Timer() }
@@ -196,7 +197,7 @@ extension Agent {
   package func run() throws(StartFailure) {
     if try !learnWhatIsThere() { return end() }
     Log.notice("ready")
-    Process.releaseCode()
+    Process.releaseStart()
     var hasMore = false
     while true {
       arm()

@@ -214,9 +214,10 @@ extension NetworkState {
     let hasChanged = interfaces[place].sources[index].revision != revision
     settle(index, place)
     if hasChanged {
+      let addressing = interfaces[place].sortedBy
       reconcile(place, moment)
       // A prefix may make another address the preferred source.
-      reconnect(place, moment)
+      if interfaces[place].sortedBy != addressing { reconnect(place, moment) }
     }
   }
 }
