@@ -59,8 +59,8 @@ class BigHost:
         """To this size; never smaller. Triggers are not the kernel's."""
         self._add_interfaces(size.interfaces)
         self._add_addresses(size.addresses)
-        self.add_routes(size.routes - self._routes)
         wait_until(self._is_settled, "the kernel has come round to all addresses", 60, every=0.1)
+        self.add_routes(size.routes - self._routes)
 
     def _add_interfaces(self, count: int) -> None:
         known = len(self._indexes)

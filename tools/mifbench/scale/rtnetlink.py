@@ -12,6 +12,8 @@ from labkit.topology import Namespace
 NEWADDR, DELADDR, NEWROUTE, DELROUTE = 20, 21, 24, 25
 REQUEST, ACK, CREATE = 0x01, 0x04, 0x400
 IFA_ADDRESS, IFA_LOCAL = 1, 2
+NODAD = 0x02
+"""IFA_F_NODAD: an IPv6 address that is there at once."""
 RTA_DST, RTA_OIF = 1, 4
 MAIN, BOOT, UNIVERSE, LINK, UNICAST = 254, 3, 0, 253, 1
 ERROR = 2
@@ -40,8 +42,9 @@ def route(kind: int, family: int, destination: bytes, interface: int) -> bytes:
 
 def address(kind: int, ip: IPAddress, length: int, interface: int) -> bytes:
     family = socket.AF_INET if ip.version == 4 else socket.AF_INET6
-    head = struct.pack("=BBBBI", family, length, 0, 0, interface)
-    return _message(kind, CREATE if kind == NEWADDR else 0, head + b"".join(_attribute(each, ip.packed) for each in (IFA_LOCAL, IFA_ADDRESS)))
+    head = struct.pack("=BBBBI", family, length, NODAD, UNIVERSE, interface)
+    values = b"".join(_attribute(each, ip.packed) for each in (IFA_LOCAL, IFA_ADDRESS))
+    return _message(kind, CREATE if kind == NEWADDR else 0, head + values)
 
 
 class RouteSocket:
