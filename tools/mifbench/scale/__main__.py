@@ -19,7 +19,7 @@ from .host import FULL
 from .measure import measure
 
 DIVISORS = (64, 16, 4, 1)
-QUICK_DIVISORS = (8, 4, 2, 1)
+QUICK_DIVISORS = (4, 1)
 
 
 def arguments() -> argparse.Namespace:
@@ -30,7 +30,7 @@ def arguments() -> argparse.Namespace:
         epilog="Ratios between the sizes and processor time count: what else the machine does shows in the rest.",
     )
     parser.add_argument("--agent", metavar="[NAME=]PATH", help="the mifd to measure (default: what tools/build-gateway builds)")
-    parser.add_argument("--quick", action="store_true", help="a twentieth of everything, and few events: whether it runs")
+    parser.add_argument("--quick", action="store_true", help="two sizes, the larger a twentieth of everything, and few events")
     parser.add_argument("--events", type=int, default=1000, help="of each kind at each size (%(default)s)")
     parser.add_argument("--routes", type=int, default=FULL.routes, help="of the largest host (%(default)s)")
     parser.add_argument("--polite", action="store_true", help="not ahead of the machine's other work (SCHED_RR)")

@@ -90,7 +90,7 @@ class BigHost:
         self._kernel.send(rtnetlink.address(NEWADDR, *_crowded(n), self._uplink) for n in crowd)
         for number in each:
             turn, place = divmod(number, len(self._indexes))
-            self._kernel.send([rtnetlink.address(NEWADDR, *_spread(turn, place), self._indexes[place])])
+            self._kernel.send([rtnetlink.address(NEWADDR, *_spread(number, turn), self._indexes[place])])
         self._crowd, self._addresses = max(self._crowd, crowd.stop), max(self._addresses, each.stop)
 
     def add_routes(self, count: int) -> None:
@@ -123,8 +123,8 @@ def _crowded(number: int) -> tuple[rtnetlink.IPAddress, int]:
     return ipaddress.IPv4Address(0x0A01_8000 + number), 24
 
 
-def _spread(turn: int, place: int) -> tuple[rtnetlink.IPAddress, int]:
+def _spread(number: int, turn: int) -> tuple[rtnetlink.IPAddress, int]:
     """IPv4 in one turn through the interfaces, IPv6 in the next: where there is none of IPv4, a DHCP client is expected."""
     if turn % 2:
-        return ipaddress.IPv6Address(0x2001_0DB8_1000_0000_0000_0000_0000_0001 + (turn << 80) + (place << 64)), 64
-    return ipaddress.IPv4Address(0x0B00_0001 + (turn << 18) + (place << 8)), 24
+        return ipaddress.IPv6Address(0x2001_0DB8_1000_0000_0000_0000_0000_0001 + (number << 64)), 64
+    return ipaddress.IPv4Address(0x0B00_0001 + (number << 8)), 24
