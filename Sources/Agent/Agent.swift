@@ -71,6 +71,7 @@ package final class Agent {
       } catch { noFetcher = error }
       let keeper = try Agent.keeper(directory, hooks)
       Process.raiseDescriptorLimit()
+      Process.returnLargeMemory()
       let signals = try Agent.prepare("signals") { () throws(Errno) in try Signals() }
       let poller = try Agent.prepare("epoll") { () throws(Errno) in try Poller() }
       let timer = try Agent.prepare("a timer") { () throws(Errno) in try Timer() }
@@ -196,7 +197,7 @@ extension Agent {
   package func run() throws(StartFailure) {
     if try !learnWhatIsThere() { return end() }
     Log.notice("ready")
-    Process.releaseCode()
+    Process.releaseStart()
     var hasMore = false
     while true {
       arm()
@@ -405,14 +406,17 @@ extension Agent {
   }
 
   private func follow(_ event: KernelEvent, _ moment: Moment) {
-    guard followsClients else { return }
+    // Before everything is known, all links seem to wait for a client: their addresses come later.
+    guard followsClients, isComplete else { return }
     let now = moment.instant.nanoseconds
     switch event {
     case .link(let link): taps.consider(link.index, state, at: now, poller, token: Token.taps)
     case .address(let address): taps.consider(address.interface, state, at: now, poller, token: Token.taps)
     case .addressRemoved(let interface, _): taps.consider(interface, state, at: now, poller, token: Token.taps)
     case .linkRemoved(let index): taps.close(index)
-    case .snapshotComplete, .defaultRoute, .defaultRouteRemoved, .neighbour: break
+    case .snapshotComplete:
+      for link in state.links { taps.consider(link.index, state, at: now, poller, token: Token.taps) }
+    case .defaultRoute, .defaultRouteRemoved, .neighbour: break
     }
   }
 
@@ -435,7 +439,8 @@ extension Agent {
         let moment = now()
         state.apply(event, at: moment)
         if case .snapshotComplete = event { isComplete = true }
-        if isComplete { subscribers.publish(&state, at: moment) }
+        // What was there before is told to nobody; kept to the end, it would be the most of what a large host needs.
+        if isComplete { subscribers.publish(&state, at: moment) } else { state.clearAnnouncements() }
         follow(event, moment)
       }
     } catch {

@@ -7,55 +7,12 @@ import Wire
 /// libnl's address cache is a plain list: 10,000 addresses took it 1.3 s to fill, where reading them takes 16 ms.
 /// What is beyond `linkLimit` and `addressLimit` (of all links together) is refused.
 struct Interfaces: Sendable {
-  struct Address: Sendable {
-    var value: InterfaceAddress
-    /// The other end's, where it has one: the same address may stand on a link with several peers or lengths.
-    var peer: IPAddress?
-    /// When its lifetimes run out, nanoseconds; the kernel tells what is left of them, which shrinks by itself.
-    var preferredUntil: UInt64
-    var validUntil: UInt64
-    var cycle: UInt32
-
-    func `is`(_ prefix: IPPrefix, _ other: IPAddress?) -> Bool { value.prefix == prefix && peer == other }
-  }
-
   struct Interface: Sendable {
     /// nil as long as only addresses came.
     var link: Link?
     var cycle: UInt32
-    var addresses: [IPAddress: Slot] = [:]
+    var addresses: [IPAddress: AddressSlot] = [:]
     var ipv4Count = 0
-  }
-
-  /// What stands on a link with the same address bits, nearly always one.
-  struct Slot: Sendable {
-    var first: Address
-    var more: [Address] = []
-
-    func find(_ prefix: IPPrefix, _ peer: IPAddress?) -> Address? {
-      first.is(prefix, peer) ? first : more.first { $0.is(prefix, peer) }
-    }
-
-    mutating func set(_ address: Address) {
-      if first.is(address.value.prefix, address.peer) {
-        first = address
-      } else if let index = more.firstIndex(where: { $0.is(address.value.prefix, address.peer) }) {
-        more[index] = address
-      } else {
-        more.append(address)
-      }
-    }
-
-    /// nil: nothing is left.
-    func removing(_ prefix: IPPrefix, _ peer: IPAddress?) -> Slot? {
-      var rest = more
-      if first.is(prefix, peer) {
-        if rest.isEmpty { return nil }
-        return Slot(first: rest.removeFirst(), more: rest)
-      }
-      rest.removeAll { $0.is(prefix, peer) }
-      return Slot(first: first, more: rest)
-    }
   }
 
   let linkLimit: Int
@@ -82,10 +39,7 @@ struct Interfaces: Sendable {
     interfaces[link.index]?.cycle = cycle
     if old.link != link { body(.link(link)) }
     if old.link == nil {
-      for slot in old.addresses.values {
-        body(.address(slot.first.value))
-        for address in slot.more { body(.address(address.value)) }
-      }
+      for (ip, slot) in old.addresses { slot.forEach(ip, on: link.index) { body(.address($0.value)) } }
     }
     return true
   }
@@ -99,14 +53,14 @@ struct Interfaces: Sendable {
     guard let interface = interfaces[index] else { return }
     interfaces[index]?.addresses = [:]
     interfaces[index]?.ipv4Count = 0
-    for slot in interface.addresses.values {
-      addressCount -= 1 + slot.more.count
-      if interface.link == nil { continue }
-      body(.addressRemoved(interface: index, slot.first.value.prefix))
-      var told = [slot.first.value.prefix]
-      for address in slot.more where !told.contains(address.value.prefix) {
-        told.append(address.value.prefix)
-        body(.addressRemoved(interface: index, address.value.prefix))
+    for (ip, slot) in interface.addresses {
+      var told: [UInt8] = []
+      slot.forEach(ip, on: index) { address in
+        addressCount -= 1
+        let prefix = address.value.prefix
+        if interface.link == nil || told.contains(prefix.length) { return }
+        told.append(prefix.length)
+        body(.addressRemoved(interface: index, prefix))
       }
     }
   }
@@ -137,11 +91,11 @@ struct Interfaces: Sendable {
     _ value: InterfaceAddress, peer: IPAddress?, isDump: Bool, cycle: UInt32, at now: UInt64,
     _ body: (KernelEvent) -> Void
   ) -> Added {
-    var address = Address(
+    var address = HeldAddress(
       value: value, peer: peer, preferredUntil: Self.expiry(value.preferredLifetime, now),
       validUntil: Self.expiry(value.validLifetime, now), cycle: cycle)
     let slot = interfaces[value.interface]?.addresses[value.prefix.address]
-    let old = slot?.find(value.prefix, peer)
+    let old = slot?.find(value.prefix, peer, on: value.interface)
     if old == nil && addressCount >= addressLimit { return .refused }
     if interfaces[value.interface] == nil {
       if interfaces.count >= linkLimit { return .refused }
@@ -154,7 +108,7 @@ struct Interfaces: Sendable {
       address.cycle = cycle
     }
     if slot == nil {
-      interfaces[value.interface]?.addresses[value.prefix.address] = Slot(first: address)
+      interfaces[value.interface]?.addresses[value.prefix.address] = AddressSlot(address)
     } else {
       interfaces[value.interface]?.addresses[value.prefix.address]?.set(address)
     }
@@ -167,7 +121,7 @@ struct Interfaces: Sendable {
   }
 
   /// Whether `new` says nothing that `old` doesn't.
-  private static func repeats(_ old: Address, _ new: Address, _ isDump: Bool) -> Bool {
+  private static func repeats(_ old: HeldAddress, _ new: HeldAddress, _ isDump: Bool) -> Bool {
     var same = old.value
     same.preferredLifetime = new.value.preferredLifetime
     same.validLifetime = new.value.validLifetime
@@ -195,32 +149,31 @@ struct Interfaces: Sendable {
   mutating func removeAddress(
     _ prefix: IPPrefix, peer: IPAddress?, on index: UInt32, _ body: (KernelEvent) -> Void
   ) -> Removed? {
-    guard let slot = interfaces[index]?.addresses[prefix.address], slot.find(prefix, peer) != nil else { return nil }
-    let rest = slot.removing(prefix, peer)
-    interfaces[index]?.addresses[prefix.address] = rest
+    guard var rest = interfaces[index]?.addresses[prefix.address], rest.find(prefix, peer, on: index) != nil else {
+      return nil
+    }
+    rest.remove(prefix, peer)
+    interfaces[index]?.addresses[prefix.address] = rest.isEmpty ? nil : rest
     addressCount -= 1
     if prefix.address.family == .v4 { interfaces[index]?.ipv4Count -= 1 }
     guard let interface = interfaces[index] else { return nil }
     if interface.link == nil {
       if interface.addresses.isEmpty { interfaces[index] = nil }
-    } else if let twin = rest.flatMap({
-      $0.first.value.prefix == prefix ? $0.first : $0.more.first { $0.value.prefix == prefix }
-    }) {
+    } else if let twin = rest.find(prefix, on: index) {
       body(.address(twin.value))
     } else {
       body(.addressRemoved(interface: index, prefix))
     }
     return Removed(
-      sourceIsGone: rest == nil, wasLastIPv4: prefix.address.family == .v4 && interface.ipv4Count == 0)
+      sourceIsGone: rest.isEmpty, wasLastIPv4: prefix.address.family == .v4 && interface.ipv4Count == 0)
   }
 
   /// Addresses that the dump did not bring.
-  func addressesLeft(cycle: UInt32) -> [Address] {
-    var result: [Address] = []
-    for interface in interfaces.values {
-      for slot in interface.addresses.values {
-        if slot.first.cycle != cycle { result.append(slot.first) }
-        for address in slot.more where address.cycle != cycle { result.append(address) }
+  func addressesLeft(cycle: UInt32) -> [HeldAddress] {
+    var result: [HeldAddress] = []
+    for (index, interface) in interfaces {
+      for (ip, slot) in interface.addresses {
+        slot.forEach(ip, on: index) { if $0.cycle != cycle { result.append($0) } }
       }
     }
     return result

@@ -96,7 +96,7 @@ package final class Keeper {
   ) {
     guard let ended = childSignals() else { return }
     var errands = Errands(hooks)
-    Process.releaseCode()
+    Process.releaseStart()
     while true {
       var sources = (
         pollfd(fd: channel.number, events: Int16(POLLIN), revents: 0),

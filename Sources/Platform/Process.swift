@@ -26,9 +26,15 @@ package enum Process {
   /// setrlimit(2): as many descriptors as may be had, for as many subscribers. Without it there are fewer.
   package static func raiseDescriptorLimit() { clinux_raise_descriptor_limit() }
 
-  /// Lets go of the pages of this program's code that are mapped: those that only the start needed stay away, the others
-  /// come back from the page cache when they run. A gateway's memory counts in megabytes.
-  package static func releaseCode() { clinux_release_code() }
+  /// Has the memory of lists that grew out of it go back to the system, not to the heap.
+  package static func returnLargeMemory() { clinux_return_large_memory() }
+
+  /// Lets go of what only the start needed: free memory, and the pages of this program's code that are mapped; those that
+  /// still run come back from the page cache. A gateway's memory counts in megabytes.
+  package static func releaseStart() {
+    clinux_trim_heap()
+    clinux_release_code()
+  }
 
   /// exit(3). Nothing that is alive is deinitialised: remove sockets first.
   package static func exit(_ status: Int32) -> Never { CLinux.exit(status) }

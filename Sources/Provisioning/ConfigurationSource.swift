@@ -53,7 +53,7 @@ struct ConfigurationSource: Sendable {
   /// Names this source in `deadlines`; never used again.
   let serial: UInt64
   var items: [Item] = []
-  var leases: [Lease] = []
+  var leases: [Lease] = [] { didSet { addressing &+= 1 } }
   /// RA header flags (RFC 4861 4.2): M, addresses by DHCPv6; O, other configuration by DHCPv6.
   var managed = false
   var otherConfiguration = false
@@ -61,6 +61,8 @@ struct ConfigurationSource: Sendable {
   var joinsDHCPv4 = false
   /// Counts changes of what is configured; new lifetimes alone don't count.
   var revision: UInt32 = 1
+  /// Counts those of them that may bring an address into another PvD: of prefixes, leases and flags.
+  private(set) var addressing: UInt32 = 0
   var deadline: Deadlines<TimedSubject>.Handle
 
   var isAlive: Bool {
@@ -89,14 +91,14 @@ struct ConfigurationSource: Sendable {
     if item.validUntil <= now {
       if let known {
         items.remove(at: known)
-        revision &+= 1
+        countChange(ofAddressing: item.identifier == .prefixes)
       }
       return true
     }
     guard let known else {
       if !items.hasRoom(for: item, limits) { return false }
       items.append(item)
-      revision &+= 1
+      countChange(ofAddressing: item.identifier == .prefixes)
       return true
     }
     if items[known].value != item.value { revision &+= 1 }
@@ -109,7 +111,7 @@ struct ConfigurationSource: Sendable {
     let before = (items.count, leases.count)
     items.removeAll { $0.validUntil <= now }
     leases.removeAll { $0.validUntil <= now }
-    if (items.count, leases.count) != before { revision &+= 1 }
+    if (items.count, leases.count) != before { countChange(ofAddressing: true) }
   }
 
   /// Replaces all that a lease configures; an option that a renewal no longer carries is gone. New lifetimes alone, T1
@@ -121,7 +123,12 @@ struct ConfigurationSource: Sendable {
       && zip(self.items, items).allSatisfy { $0.identifier == $1.identifier && $0.value.isSame(as: $1.value) }
     self.items = items
     self.leases = leases
-    if !isSame { revision &+= 1 }
+    if !isSame { countChange(ofAddressing: true) }
+  }
+
+  mutating func countChange(ofAddressing isOfAddressing: Bool) {
+    revision &+= 1
+    if isOfAddressing { addressing &+= 1 }
   }
 
   /// The length of the longest prefix that holds an address, nil if none does.

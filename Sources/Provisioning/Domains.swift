@@ -5,46 +5,76 @@ import Wire
 /// should be on an interface and tells the difference to what was told before, in the draft's order.
 extension NetworkState {
   /// What a PvD should be.
-  private struct Wanted {
+  fileprivate struct Wanted {
     let key: ProvisioningDomain.Key
     var elements = ProvisioningDomain.Elements()
-    /// Places in the interface's list of addresses, in its order.
+    /// Places in the interface's list of addresses, in its order; none where all are sorted as they were.
     var addresses: [Int] = []
   }
 
-  /// - Complexity: linear in the interface's addresses; each event of the kernel's costs that.
-  mutating func reconcile(_ place: Int, _ moment: Moment) {
+  /// Which of an interface's addresses are to be sorted into PvDs.
+  private enum Sorting {
+    case all
+    /// None but this one, if any: who configures addresses has not changed since all were sorted.
+    case only(ChangedAddress?)
+  }
+
+  /// `serial` is that of the address that came, changed or went, if that is what happened.
+  ///
+  /// - Complexity: linear in the interface's addresses if its sources of addresses have changed. Else constant, but for a
+  ///   look at the other addresses where one came or went that nobody configures.
+  mutating func reconcile(_ place: Int, _ moment: Moment, changed serial: UInt64? = nil) {
     considerInformation(place, moment)
-    let wanted = wanted(on: interfaces[place])
-    withdraw(wanted, place)
-    announce(wanted, place, moment)
+    let addressing = interfaces[place].addressing
+    let sorting: Sorting
+    var wanted: [Wanted]
+    if interfaces[place].sortedBy == addressing {
+      sorting = .only(serial.map { sort($0, place) })
+      wanted = self.wanted(on: interfaces[place])
+      addOwn(to: &wanted, interfaces[place])
+    } else {
+      interfaces[place].sortedBy = addressing
+      sorting = .all
+      wanted = sortAll(place)
+    }
+    withdraw(wanted, sorting, place)
+    announce(wanted, sorting, place, moment)
     startInformationFetch(place, moment)
   }
 
   // MARK: What should be
 
+  /// The PvDs of those who configure the interface, without addresses.
   private func wanted(on interface: Interface) -> [Wanted] {
     var wanted: [Wanted] = []
     // Nothing can be reached through a link that is down; what a DHCP client still holds comes back with it.
     if !interface.link.isUp { return wanted }
-    func slot(_ key: ProvisioningDomain.Key) -> Int {
-      if let slot = wanted.firstIndex(where: { $0.key == key }) { return slot }
-      wanted.append(Wanted(key: key))
-      return wanted.count - 1
-    }
-    var slots: [[Int]] = []
     for source in interface.sources {
-      let own = keys(of: source, on: interface).map(slot)
-      slots.append(own)
-      for slot in own { wanted[slot].elements[source.identity.element] += source.signature }
+      for key in keys(of: source, on: interface) {
+        wanted[wanted.slot(key)].elements[source.identity.element] += source.signature
+      }
     }
     for (name, signature) in interface.information.signatures {
-      wanted[slot(.explicit(name: name))].elements[.routerAdvertisement] += signature
+      wanted[wanted.slot(.explicit(name: name))].elements[.routerAdvertisement] += signature
     }
-    var byHand: Int?
-    var lastPrefix: IPPrefix?
-    var prefixes = Fingerprint()
-    for (index, record) in interface.addresses.enumerated() where record.isUsable && !record.ip.isLinkLocal {
+    return wanted
+  }
+
+  /// What the interface has that nobody configures.
+  private func addOwn(to wanted: inout [Wanted], _ interface: Interface) {
+    if interface.byHand.count == 0 { return }
+    wanted[wanted.slot(.kernel)].elements[.kernel] = interface.kernelSignature + [interface.byHand.prefixes]
+  }
+
+  /// The PvDs with all addresses that belong in them.
+  private mutating func sortAll(_ place: Int) -> [Wanted] {
+    let interface = interfaces[place]
+    var wanted = wanted(on: interface)
+    let slots = interface.sources.map { source in
+      interface.link.isUp ? keys(of: source, on: interface).map { wanted.slot($0) } : []
+    }
+    var own: [Int] = []
+    for (index, record) in interface.addresses.enumerated() where interface.sorts(record) {
       var isFound = false
       for source in interface.configuring(record.ip) {
         for slot in slots[source] where wanted[slot].addresses.last != index {
@@ -52,16 +82,36 @@ extension NetworkState {
           isFound = true
         }
       }
-      if isFound { continue }
-      let slot = slot(.kernel)
-      wanted[slot].addresses.append(index)
-      byHand = slot
-      let prefix = record.address.prefix.masked
-      if prefix != lastPrefix { prefixes.add(prefix) }
-      lastPrefix = prefix
+      if !isFound { own.append(index) }
     }
-    if let byHand { wanted[byHand].elements[.kernel] = interface.kernelSignature + [prefixes.value] }
+    interfaces[place].setByHand(own)
+    addOwn(to: &wanted, interfaces[place])
+    if !own.isEmpty {
+      // Leases without a router's advertisement are in that PvD as well: both lists are in the order of the addresses.
+      let slot = wanted.slot(.kernel)
+      wanted[slot].addresses = (wanted[slot].addresses + own).sorted()
+    }
     return wanted
+  }
+
+  /// Which PvDs one address belongs in; notes whether somebody configures it.
+  private mutating func sort(_ serial: UInt64, _ place: Int) -> ChangedAddress {
+    guard let index = interfaces[place].index(ofAddress: serial) else {
+      return ChangedAddress(serial: serial, index: nil, homes: [])
+    }
+    let interface = interfaces[place]
+    let record = interface.addresses[index]
+    var homes: [ProvisioningDomain.Key] = []
+    var isByHand = false
+    if interface.sorts(record) {
+      for source in interface.configuring(record.ip) {
+        for key in keys(of: interface.sources[source], on: interface) where !homes.contains(key) { homes.append(key) }
+      }
+      isByHand = homes.isEmpty
+      if isByHand { homes.append(.kernel) }
+    }
+    interfaces[place].setByHand(isByHand, index)
+    return ChangedAddress(serial: serial, index: index, homes: homes)
   }
 
   /// The PvDs that a source configures: an advertisement its own, DHCPv4 the explicit PvD that asked for it by the
@@ -104,12 +154,16 @@ extension NetworkState {
   // MARK: What was told and is no longer so
 
   /// First a PvD's addresses and elements, then the PvD (wire.md, "Rules of order").
-  private mutating func withdraw(_ wanted: [Wanted], _ place: Int) {
+  private mutating func withdraw(_ wanted: [Wanted], _ sorting: Sorting, _ place: Int) {
     var isStale = false
     for index in interfaces[place].domains.indices {
       let key = interfaces[place].domains[index].key
       let want = wanted.firstIndex { $0.key == key }
-      withdrawAddresses(but: want.map { wanted[$0].addresses } ?? [], index, place)
+      switch sorting {
+      case .only(let changed) where want != nil:
+        if let changed, !changed.homes.contains(key) { withdrawAddress(changed.serial, index, place) }
+      case .only, .all: withdrawAddresses(but: want.map { wanted[$0].addresses } ?? [], index, place)
+      }
       let id = interfaces[place].domains[index].id
       for type in ElementType.allCases where !interfaces[place].domains[index].elements[type].isEmpty {
         if let want, !wanted[want].elements[type].isEmpty { continue }
@@ -143,9 +197,20 @@ extension NetworkState {
     if kept.count != told.count { interfaces[place].domains[index].addresses = kept }
   }
 
+  private mutating func withdrawAddress(_ serial: UInt64, _ index: Int, _ place: Int) {
+    let position = interfaces[place].domains[index].position(ofAddress: serial)
+    guard position < interfaces[place].domains[index].addresses.count,
+      interfaces[place].domains[index].addresses[position].serial == serial
+    else { return }
+    let gone = interfaces[place].domains[index].addresses.remove(at: position)
+    let id = interfaces[place].domains[index].id
+    announcements.append(.addressGone(pvd: id, gone.address.prefix))
+    nameDomain(0, insteadOf: id, ofAddress: serial, place)
+  }
+
   // MARK: What is so and was not told
 
-  private mutating func announce(_ wanted: [Wanted], _ place: Int, _ moment: Moment) {
+  private mutating func announce(_ wanted: [Wanted], _ sorting: Sorting, _ place: Int, _ moment: Moment) {
     for want in wanted {
       let index: Int
       if let known = interfaces[place].domains.firstIndex(where: { $0.key == want.key }) {
@@ -164,7 +229,13 @@ extension NetworkState {
         interfaces[place].domains[index].elements[type] = want.elements[type]
         announcements.append(.element(pvd: id, type))
       }
-      announceAddresses(want.addresses, index, place, moment)
+      switch sorting {
+      case .all: announceAddresses(want.addresses, index, place, moment)
+      case .only(let changed):
+        if let changed, let address = changed.index, changed.homes.contains(want.key) {
+          announceAddress(address, index, place, moment)
+        }
+      }
     }
   }
 
@@ -202,17 +273,38 @@ extension NetworkState {
     if isNew { interfaces[place].domains[index].addresses = all }
   }
 
+  /// The address at this place in the interface's list.
+  private mutating func announceAddress(_ known: Int, _ index: Int, _ place: Int, _ moment: Moment) {
+    let address = ProvisioningDomain.Address(interfaces[place].addresses[known])
+    let id = interfaces[place].domains[index].id
+    let position = interfaces[place].domains[index].position(ofAddress: address.serial)
+    if position < interfaces[place].domains[index].addresses.count,
+      interfaces[place].domains[index].addresses[position].serial == address.serial
+    {
+      if interfaces[place].domains[index].addresses[position].isTold(for: address) { return }
+      interfaces[place].domains[index].addresses[position] = address
+    } else {
+      interfaces[place].domains[index].addresses.makeRoom()
+      interfaces[place].domains[index].addresses.insert(address, at: position)
+      nameDomain(id, insteadOf: 0, ofAddress: address.serial, place)
+    }
+    announcements.append(.address(pvd: id, address.remaining(at: moment.instant)))
+  }
+
   /// An address's trigger names its PvD, the first of several, whenever somebody asks; that it came to be known is no
   /// news of the address.
   private mutating func nameDomain(_ id: UInt32, insteadOf known: UInt32, ofAddress serial: UInt64, _ place: Int) {
-    // The list is in the order of the serials.
-    var (low, high) = (0, interfaces[place].addresses.count)
-    while low < high {
-      let middle = (low + high) / 2
-      if interfaces[place].addresses[middle].serial < serial { low = middle + 1 } else { high = middle }
-    }
-    guard low < interfaces[place].addresses.count, interfaces[place].addresses[low].serial == serial else { return }
-    triggers.touch(interfaces[place].addresses[low].trigger) { if $0.pvd == known { $0.pvd = id } }
+    guard let index = interfaces[place].index(ofAddress: serial) else { return }
+    triggers.touch(interfaces[place].addresses[index].trigger) { if $0.pvd == known { $0.pvd = id } }
+  }
+}
+
+extension [NetworkState.Wanted] {
+  /// The place of the PvD with this key, which is made if it isn't there.
+  fileprivate mutating func slot(_ key: ProvisioningDomain.Key) -> Int {
+    if let slot = firstIndex(where: { $0.key == key }) { return slot }
+    append(Element(key: key))
+    return count - 1
   }
 }
 

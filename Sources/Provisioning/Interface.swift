@@ -9,6 +9,9 @@ struct Interface: Sendable {
   /// Gateways that did not answer neighbour discovery; each is the gateway of one of `routes`.
   var failedGateways: [IPAddress] = []
   var sources: [ConfigurationSource] = []
+  /// What decided on the PvDs of addresses when all of them were last sorted, nil if that never was.
+  var sortedBy: Addressing?
+  var byHand = ByHand()
   /// What is announced, in the order of identifiers.
   var domains: [ProvisioningDomain] = []
   /// PvD Additional Information of this network.
@@ -33,6 +36,8 @@ struct Interface: Sendable {
     var serial: UInt64 = 0
     /// The trigger IF_ADDRCHANGED, 0 while the address is not usable.
     var trigger: UInt32 = 0
+    /// It counts in the interface's `byHand`.
+    var isByHand = false
 
     /// Duplicate address detection is done and found nothing (RFC 4862 5.4), and it is not the host's alone.
     var isUsable: Bool {
@@ -67,7 +72,9 @@ struct Interface: Sendable {
     guard let route = nextHop(family) else { return nil }
     var chosen: (rank: Int, prefix: IPPrefix)?
     for candidate in addresses where candidate.ip.family == family && candidate.isUsable && !candidate.ip.isLinkLocal {
-      let rank = rank(candidate, towards: route)
+      var rank = rank(candidate, towards: route)
+      if let chosen, rank + Self.ofNextHop <= chosen.rank { continue }
+      if isOfNextHop(candidate, route) { rank += Self.ofNextHop }
       if chosen == nil || rank > chosen!.rank { chosen = (rank, candidate.address.prefix) }
     }
     return chosen?.prefix
@@ -89,23 +96,26 @@ struct Interface: Sendable {
   }
 
   /// RFC 6724 section 5 as far as it can tell the addresses of one interface apart without a destination: the
-  /// route's own choice, rule 3 (not deprecated), 5.5 (a prefix of the next hop's), 7 (temporary).
+  /// route's own choice, rule 3 (not deprecated), 5.5 (a prefix of the next hop's, see `ofNextHop`), 7 (temporary).
   private func rank(_ candidate: Address, towards route: DefaultRoute) -> Int {
     var rank = 0
     if route.preferredSource == candidate.ip { rank += 16 }
     if !candidate.address.flags.contains(.deprecated) { rank += 8 }
-    if let gateway = route.gateway {
-      switch gateway {
-      case .v4: if candidate.address.prefix.contains(gateway) { rank += 4 }
-      case .v6(let router):
-        if sources.contains(where: { $0.isAdvertised(by: router) && $0.prefixLength(holding: candidate.ip) != nil }) {
-          rank += 4
-        }
-      }
-    }
     if candidate.address.flags.contains(.temporary) { rank += 2 }
     if !candidate.address.flags.contains(.secondary) { rank += 1 }
     return rank
+  }
+
+  /// What rule 5.5 adds; to find out costs more than all the rest.
+  private static let ofNextHop = 4
+
+  private func isOfNextHop(_ candidate: Address, _ route: DefaultRoute) -> Bool {
+    switch route.gateway {
+    case nil: false
+    case .v4(let router): candidate.address.prefix.contains(.v4(router))
+    case .v6(let router):
+      sources.contains { $0.isAdvertised(by: router) && $0.prefixLength(holding: candidate.ip) != nil }
+    }
   }
 }
 

@@ -57,24 +57,3 @@ extension IPAddress {
     }
   }
 }
-
-/// Tells one sequence of prefixes from another (FNV-1a over words): a host may have a thousand, and they are looked at
-/// with each of the kernel's events.
-struct Fingerprint {
-  private(set) var value: UInt64 = 0xCBF2_9CE4_8422_2325
-
-  mutating func add(_ prefix: IPPrefix) {
-    switch prefix.address {
-    case .v4(let v4): add(UInt64(v4.value))
-    case .v6(let v6):
-      add(v6.high)
-      add(v6.low)
-    }
-    add(UInt64(prefix.length))
-  }
-
-  private mutating func add(_ word: UInt64) {
-    value = (value ^ word) &* 0x0000_0100_0000_01B3
-    value ^= value >> 32
-  }
-}

@@ -166,11 +166,13 @@ extension NetworkState {
       index = known
       record.serial = interfaces[place].addresses[known].serial
       record.trigger = interfaces[place].addresses[known].trigger
+      record.isByHand = interfaces[place].addresses[known].isByHand
       interfaces[place].addresses[known] = record
     } else if interfaces[place].addresses.count < limits.addressesPerInterface {
       index = interfaces[place].addresses.count
       lastSerial += 1
       record.serial = lastSerial
+      interfaces[place].addresses.makeRoom()
       interfaces[place].addresses.append(record)
       interfaces[place].lastAddresses.removeAll { $0 == address.prefix }
       localAddresses[record.ip, default: 0] += 1
@@ -179,7 +181,7 @@ extension NetworkState {
       return
     }
     // First the PvD that it is of, which its trigger names.
-    reconcile(place, moment)
+    reconcile(place, moment, changed: record.serial)
     tellAddress(index, place, moment)
     reconnect(place, moment)
   }
@@ -212,6 +214,7 @@ extension NetworkState {
   private mutating func removeAddress(_ prefix: IPPrefix, _ place: Int, _ moment: Moment) {
     guard let index = interfaces[place].addresses.firstIndex(where: { $0.address.prefix == prefix }) else { return }
     let record = interfaces[place].addresses.remove(at: index)
+    if record.isByHand { interfaces[place].leaveByHand(prefix) }
     let holders = localAddresses[record.ip, default: 1] - 1
     localAddresses[record.ip] = holders == 0 ? nil : holders
     if !interfaces[place].link.isUp, record.isUsable, interfaces[place].lastAddresses.count < Trigger.Addresses.limit {
@@ -227,7 +230,7 @@ extension NetworkState {
     removeTrigger(record.trigger, .contradicted, moment)
     if localAddresses[record.ip] == nil { forgetPaths(moment) { $0.local == record.ip } }
     if hasLostRoutes { forgetPaths(of: .v4, on: record.address.interface, moment) }
-    reconcile(place, moment)
+    reconcile(place, moment, changed: record.serial)
   }
 
   // MARK: Default routes and their gateways

@@ -56,7 +56,7 @@ extension NetworkState {
       .pvdOption, .pvd(flags: pvd.flags, sequence: pvd.sequence), until: .never, anchors: false, index, place, moment)
     if interfaces[place].sources[index].joinsDHCPv4 != pvd.includesLegacyIPv4 {
       interfaces[place].sources[index].joinsDHCPv4 = pvd.includesLegacyIPv4
-      interfaces[place].sources[index].revision &+= 1
+      interfaces[place].sources[index].countChange(ofAddressing: true)
     }
     var options = pvd.options
     while let option = options.next() {
@@ -83,7 +83,7 @@ extension NetworkState {
     {
       interfaces[place].sources[index].managed = managed
       interfaces[place].sources[index].otherConfiguration = other
-      interfaces[place].sources[index].revision &+= 1
+      interfaces[place].sources[index].countChange(ofAddressing: true)
     }
     // Router Lifetime 0 ends the default router and nothing else (RFC 4861 6.3.4); 65535 is no infinity here.
     put(
@@ -214,9 +214,10 @@ extension NetworkState {
     let hasChanged = interfaces[place].sources[index].revision != revision
     settle(index, place)
     if hasChanged {
+      let addressing = interfaces[place].sortedBy
       reconcile(place, moment)
       // A prefix may make another address the preferred source.
-      reconnect(place, moment)
+      if interfaces[place].sortedBy != addressing { reconnect(place, moment) }
     }
   }
 }

@@ -12,7 +12,7 @@ package struct Trigger: Sendable {
   package var origin: Origin
 
   /// Who may change or delete a trigger beside root.
-  package enum Owner: Equatable, Sendable {
+  package enum Owner: Hashable, Sendable {
     /// The agent itself: nobody else may.
     case agent
     case user(uid: UInt32)

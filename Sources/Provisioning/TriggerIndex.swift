@@ -1,44 +1,42 @@
 import Messages
 import Wire
 
-/// Where triggers of a type with an address are: a hash table whose chains lie in one array, 20 bytes for each address
-/// and 8 for a bucket. A chain is in the order of the triggers' serials, so that a replay can walk it like the table.
+/// Where triggers of a type with an address are: a hash table whose chains lie in one array, 8 bytes for each node that
+/// the table has numbered and 2 to 4 for its share of a bucket. A chain is in the order of the triggers' serials, so that
+/// a replay can walk it like the table.
 struct TriggerIndex: Sendable {
   struct Key: Hashable {
     var type: TriggerType
     var address: IPAddress
   }
 
-  private struct Node {
-    /// The trigger's place in the table.
-    var place: Int32
-    var bucket: Int32
-    var previous: Int32 = -1
-    /// In the chain; of a free node the next free one.
+  private struct Links {
+    /// Of the first node the last one; `absent` where the node is in no chain.
+    var previous: Int32 = TriggerIndex.absent
+    /// -1 behind the last one.
     var next: Int32 = -1
-    /// The next node of the same trigger, which has one for each address.
-    var sibling: Int32 = -1
+  }
+  private static let absent: Int32 = -2
+
+  /// By node.
+  private var links: [Links] = []
+  /// The first node of each chain, -1 for none.
+  private var buckets = [Int32](repeating: -1, count: 16)
+  private var count = 0
+
+  /// Whether there are more than two nodes to a bucket: time to double these.
+  var isFull: Bool { count >= 2 * buckets.count }
+
+  /// Nodes below `count` may be entered from now on.
+  mutating func makeRoom(for count: Int) {
+    while links.count < count { links.append(Links()) }
   }
 
-  private struct Bucket {
-    var first: Int32 = -1
-    var last: Int32 = -1
-  }
-
-  private var nodes: [Node] = []
-  private var free: Int32 = -1
-  private var buckets = [Bucket](repeating: Bucket(), count: 16)
-  private(set) var count = 0
-
-  /// Whether there are more nodes than buckets: time to build it anew with twice as many.
-  var isFull: Bool { count >= buckets.count }
-
-  /// An empty index with room for what this one holds, twice.
-  var emptied: TriggerIndex {
-    var index = TriggerIndex()
-    index.buckets = [Bucket](repeating: Bucket(), count: 2 * buckets.count)
-    index.nodes.reserveCapacity(buckets.count)
-    return index
+  /// Empties the chains. Whoever was in them has to be entered again, in the order of the serials; until then
+  /// `contains` says who was.
+  mutating func doubleBuckets() {
+    buckets = [Int32](repeating: -1, count: 2 * buckets.count)
+    count = 0
   }
 
   private func bucket(of key: Key) -> Int {
@@ -47,64 +45,49 @@ struct TriggerIndex: Sendable {
     return hasher.finalize() & (buckets.count - 1)
   }
 
-  /// Enters a trigger under a key, behind those with a smaller serial. `sibling` is its node under another key, -1 if
-  /// there is none yet. Gives the new node.
-  mutating func insert(_ key: Key, place: Int32, sibling: Int32, isBefore: (Int32) -> Bool) -> Int32 {
+  func contains(_ node: Int32) -> Bool { links[Int(node)].previous != TriggerIndex.absent }
+
+  /// Enters a node under a key, behind those of triggers with a smaller serial. `isBefore`: the new one comes before that
+  /// node.
+  mutating func insert(_ node: Int32, _ key: Key, isBefore: (Int32) -> Bool) {
     let bucket = bucket(of: key)
-    // New triggers have the largest serial: they go to the end at once.
-    var previous = buckets[bucket].last
-    while previous >= 0, isBefore(nodes[Int(previous)].place) { previous = nodes[Int(previous)].previous }
-    let next = previous >= 0 ? nodes[Int(previous)].next : buckets[bucket].first
-    let node = take(
-      Node(place: place, bucket: Int32(bucket), previous: previous, next: next, sibling: sibling))
-    if previous >= 0 { nodes[Int(previous)].next = node } else { buckets[bucket].first = node }
-    if next >= 0 { nodes[Int(next)].previous = node } else { buckets[bucket].last = node }
+    let first = buckets[bucket]
     count += 1
-    return node
-  }
-
-  private mutating func take(_ node: Node) -> Int32 {
-    guard free >= 0 else {
-      nodes.append(node)
-      return Int32(nodes.count - 1)
+    guard first >= 0 else {
+      links[Int(node)] = Links(previous: node, next: -1)
+      buckets[bucket] = node
+      return
     }
-    let place = free
-    free = nodes[Int(place)].next
-    nodes[Int(place)] = node
-    return place
-  }
-
-  /// Takes a trigger out: its first node, and through it all others.
-  mutating func remove(from first: Int32) {
-    var place = first
-    while place >= 0 {
-      let node = nodes[Int(place)]
-      if node.previous >= 0 {
-        nodes[Int(node.previous)].next = node.next
-      } else {
-        buckets[Int(node.bucket)].first = node.next
+    // New triggers have the largest serial: they go to the end at once.
+    var previous = links[Int(first)].previous
+    while isBefore(previous) {
+      if previous == first {
+        links[Int(node)] = Links(previous: links[Int(first)].previous, next: first)
+        links[Int(first)].previous = node
+        buckets[bucket] = node
+        return
       }
-      if node.next >= 0 {
-        nodes[Int(node.next)].previous = node.previous
-      } else {
-        buckets[Int(node.bucket)].last = node.previous
-      }
-      nodes[Int(place)].next = free
-      free = place
-      count -= 1
-      place = node.sibling
+      previous = links[Int(previous)].previous
     }
+    let next = links[Int(previous)].next
+    links[Int(node)] = Links(previous: previous, next: next)
+    links[Int(previous)].next = node
+    links[Int(next >= 0 ? next : first)].previous = node
   }
 
-  /// The nodes of a key's chain, from its first one or behind the one that `first` (a trigger's first node) has in it.
-  /// Others may share the chain: whoever walks it looks at each.
-  func start(_ key: Key, behind first: Int32? = nil) -> Int32 {
+  /// Takes a node out of the chain that it was entered under this key into.
+  mutating func remove(_ node: Int32, _ key: Key) {
     let bucket = bucket(of: key)
-    var node = first ?? -1
-    while node >= 0, nodes[Int(node)].bucket != Int32(bucket) { node = nodes[Int(node)].sibling }
-    return node >= 0 ? nodes[Int(node)].next : buckets[bucket].first
+    let (previous, next) = (links[Int(node)].previous, links[Int(node)].next)
+    if buckets[bucket] == node { buckets[bucket] = next } else { links[Int(previous)].next = next }
+    let first = buckets[bucket]
+    if first >= 0 { links[Int(next >= 0 ? next : first)].previous = previous }
+    links[Int(node)] = Links()
+    count -= 1
   }
 
-  func next(_ node: Int32) -> Int32 { nodes[Int(node)].next }
-  func place(_ node: Int32) -> Int32 { nodes[Int(node)].place }
+  /// The first node of a key's chain, -1 for none. Others may share the chain: whoever walks it looks at each.
+  func first(_ key: Key) -> Int32 { buckets[bucket(of: key)] }
+
+  func next(_ node: Int32) -> Int32 { links[Int(node)].next }
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -287,6 +288,13 @@ static inline int clinux_become(uid_t user, gid_t group) {
 
 // The linker's names for where a program begins and its code ends.
 extern const char __executable_start[] __attribute__((weak)), etext[] __attribute__((weak));
+
+// Memory of a list that outgrew it goes back to the system at once. By itself glibc would take larger and larger lists from
+// the heap, which keeps the holes that they leave (mallopt(3), M_MMAP_THRESHOLD).
+static inline void clinux_return_large_memory(void) { mallopt(M_MMAP_THRESHOLD, 128 * 1024); }
+
+// What the heap has no use for now goes back as well.
+static inline void clinux_trim_heap(void) { malloc_trim(0); }
 
 // Unmaps the pages of this program's code, which are a file's: each comes back where it is used.
 static inline void clinux_release_code(void) {

@@ -1,0 +1,172 @@
+import Messages
+import Wire
+
+/// A trigger as the table keeps it, with its first two addresses; further rows, two addresses each, hang on `more`.
+///
+/// An address's node is twice its row's place, and one more for the second address.
+struct TriggerRow: Sendable {
+  private struct Address: Sendable {
+    /// An IPv4 address is the low 32 bits.
+    var high: UInt64 = 0
+    var low: UInt64 = 0
+  }
+
+  /// 0 where nobody uses the row.
+  let serial: UInt64
+  private var timestamp: UInt64 = 0
+  private var first = Address()
+  private var second = Address()
+  var provenance: Int32 = -1
+  /// `Origin.count`; of a continuation the place of its trigger.
+  var count: UInt32 = 0
+  private var addressFlags: UInt32 = 0
+  /// The trigger's next row, -1 for none.
+  var more: Int32 = -1
+  var type: UInt16 = 0
+  private var icmpType: UInt8 = 0
+  private var icmpCode: UInt8 = 0
+  private var firstLength: UInt8 = 0
+  private var secondLength: UInt8 = 0
+  /// Of the first address in the low, of the second in the high four bits; `continuation` is of the row.
+  private var bits: UInt8 = 0
+
+  private static let held: UInt8 = 0x01
+  private static let ipv6: UInt8 = 0x02
+  private static let scoped: UInt8 = 0x04
+  private static let continuation: UInt8 = 0x08
+
+  init(serial: UInt64) { self.serial = serial }
+
+  var isContinuation: Bool {
+    get { bits & TriggerRow.continuation != 0 }
+    set { if newValue { bits |= TriggerRow.continuation } else { bits &= ~TriggerRow.continuation } }
+  }
+
+  mutating func set(_ trigger: Trigger) {
+    type = trigger.type.rawValue
+    set(trigger.origin)
+  }
+
+  /// All of an origin but what is in its `Provenance`. A trigger that stands has no reason to be removed.
+  mutating func set(_ origin: Origin) {
+    timestamp = origin.timestamp
+    count = origin.count
+    addressFlags = origin.addressFlags
+    icmpType = origin.icmpType
+    icmpCode = origin.icmpCode
+  }
+
+  func origin(_ provenance: Provenance) -> Origin {
+    Origin(
+      interface: provenance.interface, interfaceName: provenance.interfaceName, pvd: provenance.pvd,
+      source: provenance.source, icmpType: icmpType, icmpCode: icmpCode, count: count, timestamp: timestamp,
+      addressFlags: addressFlags)
+  }
+
+  // MARK: Addresses, by node
+
+  private func bits(_ node: Int32) -> UInt8 { node & 1 == 0 ? bits : bits >> 4 }
+
+  func holds(_ node: Int32) -> Bool { bits(node) & TriggerRow.held != 0 }
+  func hasScope(_ node: Int32) -> Bool { bits(node) & TriggerRow.scoped != 0 }
+
+  func address(_ node: Int32, scope: UInt32) -> TriggerAddress {
+    let (address, length) = node & 1 == 0 ? (first, firstLength) : (second, secondLength)
+    let ip: IPAddress =
+      bits(node) & TriggerRow.ipv6 != 0
+      ? .v6(IPv6Address(address.high, address.low)) : .v4(IPv4Address(UInt32(truncatingIfNeeded: address.low)))
+    return TriggerAddress(ip, prefixLength: length, scope: scope)
+  }
+
+  mutating func set(_ node: Int32, _ new: TriggerAddress) {
+    var address = Address()
+    var set = TriggerRow.held | (new.scope != 0 ? TriggerRow.scoped : 0)
+    switch new.address {
+    case .v4(let v4): address.low = UInt64(v4.value)
+    case .v6(let v6):
+      address.high = v6.high
+      address.low = v6.low
+      set |= TriggerRow.ipv6
+    }
+    clear(node)
+    if node & 1 == 0 {
+      (first, firstLength) = (address, new.prefixLength)
+      bits |= set
+    } else {
+      (second, secondLength) = (address, new.prefixLength)
+      bits |= set << 4
+    }
+  }
+
+  mutating func clear(_ node: Int32) {
+    let all = TriggerRow.held | TriggerRow.ipv6 | TriggerRow.scoped
+    bits &= node & 1 == 0 ? ~all : ~(all << 4)
+  }
+}
+
+/// What many triggers have in common: whose they are, and where the knowledge behind them comes from.
+struct Provenance: Hashable, Sendable {
+  var interface: UInt32
+  var interfaceName: InterfaceName
+  var pvd: UInt32
+  var source: Source
+  var owner: Trigger.Owner
+
+  mutating func take(_ origin: Origin) {
+    interface = origin.interface
+    interfaceName = origin.interfaceName
+    pvd = origin.pvd
+    source = origin.source
+  }
+}
+
+extension Trigger {
+  var provenance: Provenance {
+    Provenance(
+      interface: origin.interface, interfaceName: origin.interfaceName, pvd: origin.pvd, source: origin.source,
+      owner: owner)
+  }
+}
+
+/// Each provenance once, with how many triggers have it.
+struct Provenances: Sendable {
+  private struct Entry {
+    var value: Provenance
+    var users: Int
+  }
+
+  private var entries: [Entry] = []
+  private var free: [Int32] = []
+  private var numbers: [Provenance: Int32] = [:]
+  /// The one that was taken last: what comes in a flood comes from one place.
+  private var last: Int32 = -1
+
+  subscript(number: Int32) -> Provenance { entries[Int(number)].value }
+
+  mutating func take(_ value: Provenance) -> Int32 {
+    if last < 0 || entries[Int(last)].value != value { last = numbers[value] ?? add(value) }
+    entries[Int(last)].users += 1
+    return last
+  }
+
+  private mutating func add(_ value: Provenance) -> Int32 {
+    let number: Int32
+    if let reused = free.popLast() {
+      number = reused
+      entries[Int(number)] = Entry(value: value, users: 0)
+    } else {
+      number = Int32(entries.count)
+      entries.append(Entry(value: value, users: 0))
+    }
+    numbers[value] = number
+    return number
+  }
+
+  mutating func release(_ number: Int32) {
+    entries[Int(number)].users -= 1
+    if entries[Int(number)].users > 0 { return }
+    numbers[entries[Int(number)].value] = nil
+    free.append(number)
+    if last == number { last = -1 }
+  }
+}
