@@ -12,6 +12,10 @@ from signal import SIGKILL, SIGTERM, Signals
 from .record import Record
 
 
+PATIENCE = float(os.environ.get("LAB_PATIENCE", "1"))
+"""How much longer than usual to wait for what should come: an emulated machine is ten times slower than this one."""
+
+
 class LabError(Exception):
     """The lab, not the agent, did not do what a story needs."""
 
@@ -22,7 +26,7 @@ class Timeout(AssertionError):
 
 def wait_until(condition: Callable[[], object], what: str, seconds: float = 5.0, every: float = 0.01) -> None:
     """Returns as soon as the condition holds, and fails with `what` when it doesn't within that many seconds."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * PATIENCE
     while not condition():
         if time.monotonic() > deadline:
             raise Timeout(f"not within {seconds:g} s: {what}")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from .mif_client import MifClient, Told
-from .processes import Timeout
+from .processes import PATIENCE, Timeout
 from .trigger_client import Trigger, TriggerClient
 
 Heard = TypeVar("Heard")
@@ -49,7 +49,7 @@ class Ear(Generic[Heard]):
     def expect(self, seconds: float = 5.0, skip: bool = True, **wanted: Any) -> Heard:
         """The next thing heard that has these attributes; a value may be a test. What comes before it is skipped,
         or with `skip=False` an error."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds * PATIENCE
         seen = self.place
         while True:
             while seen < len(self._client.log):
@@ -164,7 +164,7 @@ def distribution(values: list[float], unit: str = "µs") -> str:
 
 def eventually(check: Callable[[], None], seconds: float = 3.0) -> None:
     """Repeats assertions about a state that is asked for, until they hold or the time is up."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * PATIENCE
     while True:
         try:
             return check()
