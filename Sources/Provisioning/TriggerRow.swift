@@ -112,6 +112,11 @@ struct Provenance: Hashable, Sendable {
   var source: Source
   var owner: Trigger.Owner
 
+  func holds(_ origin: Origin) -> Bool {
+    interface == origin.interface && pvd == origin.pvd && source == origin.source
+      && interfaceName == origin.interfaceName
+  }
+
   mutating func take(_ origin: Origin) {
     interface = origin.interface
     interfaceName = origin.interfaceName

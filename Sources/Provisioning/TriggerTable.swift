@@ -53,7 +53,7 @@ package struct TriggerTable: Sendable {
     var trigger = trigger
     repeat {
       serial += 1
-    } while UInt32(truncatingIfNeeded: serial) == 0 || order.place(ofID: UInt32(truncatingIfNeeded: serial)) != nil
+    } while serial > UInt64(UInt32.max) && isTaken(UInt32(truncatingIfNeeded: serial))
     trigger.serial = serial
     let place = takeRow(serial)
     rows[Int(place)].provenance = provenances.take(trigger.provenance)
@@ -62,6 +62,9 @@ package struct TriggerTable: Sendable {
     setAddresses(trigger.addresses, instead: Trigger.Addresses(), trigger.type, before: trigger.type, place)
     return trigger
   }
+
+  /// Whether the counter, which has wrapped, has to skip this id.
+  private func isTaken(_ id: UInt32) -> Bool { id == 0 || order.place(ofID: id) != nil }
 
   /// Changes the trigger with this id in place: what it was and what it is, nil if there is none.
   ///
@@ -87,8 +90,10 @@ package struct TriggerTable: Sendable {
     var provenance = provenances[rows[Int(place)].provenance]
     var origin = rows[Int(place)].origin(provenance)
     change(&origin)
-    provenance.take(origin)
-    set(provenance, place)
+    if !provenance.holds(origin) {
+      provenance.take(origin)
+      set(provenance, place)
+    }
     rows[Int(place)].set(origin)
     return true
   }
