@@ -162,9 +162,19 @@ static size_t noise(uint8_t *packet, const struct path *path, uint32_t number) {
   return IP6 + UDP + DATA;
 }
 
+/* For a network that the host is only on the way to: 65,536 destinations in 198.18.0.0/15 (RFC 2544, appendix C.2.2). */
+static size_t transit(uint8_t *packet, const struct path *path, uint32_t number) {
+  enum { DATA = 64 };
+  const uint8_t destination[4] = {198, 18, (uint8_t)(number >> 8), (uint8_t)number};
+  ip4(packet, path->router4, destination, 17, UDP + DATA);
+  // The checksum stays 0: there is none.
+  udp(packet + IP4, 9, 9, DATA);
+  return IP4 + UDP + DATA;
+}
+
 int kind_named(const char *name) {
-  static const char *const names[] = {"icmp6", "icmp4", "ra", "dhcp4", "noise"};
-  for (int kind = 0; kind < 5; kind++)
+  static const char *const names[] = {"icmp6", "icmp4", "ra", "dhcp4", "noise", "transit"};
+  for (int kind = 0; kind < (int)(sizeof names / sizeof *names); kind++)
     if (!strcmp(name, names[kind])) return kind;
   return -1;
 }
@@ -182,6 +192,7 @@ void frame_make(struct frame *frame, enum kind kind, enum flaw flaw, const struc
     case ADVERTISEMENT: length = advertisement(packet, path, number); break;
     case DHCP4: length = dhcp4(packet, path, number); break;
     case NOISE: length = noise(packet, path, number); break;
+    case TRANSIT: length = transit(packet, path, number); break;
   }
   put16(frame->bytes + 12, packet[0] >> 4 == 6 ? 0x86dd : 0x0800);
   if (packet[0] >> 4 == 6 && packet[24] == 0xff) memcpy(frame->bytes, (const uint8_t[]){0x33, 0x33, 0, 0, 0, 1}, 6);

@@ -24,6 +24,8 @@ enum kind {
   DHCP4,
   /* UDP to all nodes, for nobody: what every interface hears. */
   NOISE,
+  /* UDP that the host only forwards. */
+  TRANSIT,
 };
 
 enum flaw {

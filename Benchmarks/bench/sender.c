@@ -165,7 +165,7 @@ int main(int count, char **arguments) {
       case KIND: {
         int kind = kind_named(optarg);
         if (kind < 0) {
-          fprintf(stderr, "sender: --kind wants icmp6, icmp4, ra, dhcp4 or noise, not '%s'\n", optarg);
+          fprintf(stderr, "sender: --kind wants icmp6, icmp4, ra, dhcp4, noise or transit, not '%s'\n", optarg);
           return 2;
         }
         settings.kind = (enum kind)kind;

@@ -28,6 +28,15 @@ def test_a_quick_benchmark_has_its_table_and_charts(binary: Path, tmp_path: Path
         assert min(series["samples"]) > 0, series["contestant"]
     for flood in found["flood"]:
         assert flood["sent"] == 1024 and flood["heard"] + flood["dropped"] <= flood["sent"], flood
+    ways = {(told["contestant"], told["way"]) for told in found["fanout"]}
+    assert ways == {("floor", "socket"), ("floor", "16 at once"), ("mifd", "socket"), ("mifd", "ring")}
+    for told in found["fanout"]:
+        assert told["delivered"] == told["changes"] * told["subscribers"], told
+    assert {(each["contestant"], each["clients"]) for each in found["forward"]} == {
+        (name, clients) for name in ("without", "mifd") for clients in (False, True)
+    }
+    for each in found["forward"]:
+        assert all(rate > 0 for rate in each["rates"]), each
     assert charts.read_text().startswith("<svg ")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from . import captures, daemons, demo, record
 from .agent import Agent
 from .install import install, missing
-from .processes import LabError, Timeout
+from .processes import LabError, run_as_command
 from .topology import Lab, Uplink, end_by_signals
 
 TESTS = Path(__file__).parents[2] / "Tests" / "Lab"
@@ -181,9 +181,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except (LabError, Timeout) as error:
-        sys.exit(f"lab: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run_as_command("lab", main)

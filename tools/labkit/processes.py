@@ -3,11 +3,13 @@
 import os
 import shlex
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from signal import SIGKILL, SIGTERM, Signals
+from typing import NoReturn
 
 from .record import Record
 
@@ -167,3 +169,13 @@ class Child:
         status = self.process.wait(5.0)
         self._record.drop_child(self._entry)
         return status
+
+
+def run_as_command(name: str, main: Callable[[], int]) -> NoReturn:
+    """Ends this process with the status of a command; what it can't do is one line."""
+    try:
+        sys.exit(main())
+    except (LabError, Timeout) as error:
+        sys.exit(f"{name}: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

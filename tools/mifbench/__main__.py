@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 from labkit.install import missing
-from labkit.processes import LabError, Timeout
+from labkit.processes import LabError, run_as_command
 from labkit.topology import end_by_signals
 
-from . import fanout, flood, latency, report
+from . import fanout, flood, forward, latency, report
 from .contestants import Contestant, Floor, Mifd, printers
 from .stage import Placement, Stage
 
@@ -43,7 +43,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--polite", action="store_true", help="not ahead of the machine's other work (SCHED_RR)")
     parser.add_argument("--spin", action="store_true",
                         help="measure an agent with busy-poll and a subscriber that spins too; two-cores are needed")  # fmt: skip
-    parser.add_argument("--only", choices=("latency", "flood", "fanout"))
+    parser.add_argument("--only", choices=("latency", "flood", "fanout", "forward"))
     parser.add_argument("--burst", type=int, default=100_000, help="frames of a flood without a pause (%(default)s)")
     parser.add_argument("--bursts", type=int, default=3, help="in each round (%(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="every sample and every count")
@@ -130,11 +130,18 @@ def measure_floods(found: argparse.Namespace, named: list[tuple[str, Path]]) -> 
 
 
 def measure_fanout(found: argparse.Namespace, named: list[tuple[str, Path]]) -> list[fanout.Told]:
-    """Whoever waits, waits for a processor: nobody is put on one, or ahead of anybody."""
-    with Stage(Placement(None, None, None, False)) as stage:
+    """The agent has a processor, and the subscribers have the other one: where they share, each of them runs as soon as it
+    is told something, and the agent waits for it."""
+    with Stage(Placement(None, 0, 1, not found.polite)) as stage:
         contestants = [Mifd(path, name, subscribers=1100, subscribers_per_user=1100) for name, path in named]
         deliveries = fanout.DELIVERIES // 10 if found.quick else fanout.DELIVERIES
         return fanout.measure(stage, contestants, 1 if found.quick else found.rounds, deliveries, progress)
+
+
+def measure_forwarding(found: argparse.Namespace, named: list[tuple[str, Path]]) -> list[forward.Forwarded]:
+    contestants = [Mifd(path, name) for name, path in named]
+    rounds = 2 if found.quick else 5 * found.rounds
+    return forward.measure(not found.polite, contestants, rounds, found.burst, progress)
 
 
 def main() -> int:
@@ -148,6 +155,7 @@ def main() -> int:
     series = measure_latency(found, named) if found.only in (None, "latency") else []
     outcomes = measure_floods(found, named) if found.only in (None, "flood") else []
     told = measure_fanout(found, named) if found.only in (None, "fanout") else []
+    forwarded = measure_forwarding(found, named) if found.only in (None, "forward") else []
     progress("")
     tables = []
     if series:
@@ -156,11 +164,13 @@ def main() -> int:
         tables.append(report.flood_table(outcomes))
     if told:
         tables.append(report.fanout_table(told))
+    if forwarded:
+        tables.append(report.forward_table(forwarded))
     print("\n\n".join(tables))
     if found.json:
         settings = {key: value for key, value in vars(found).items() if not isinstance(value, Path)}
         settings |= {"kernel": platform.release(), "processors": os.cpu_count()}
-        found.json.write_text(json.dumps(report.as_json(settings, series, outcomes, told)))
+        found.json.write_text(json.dumps(report.as_json(settings, series, outcomes, told, forwarded)))
     if found.chart:
         found.chart.write_text(report.charts(series, outcomes))
     return 0
@@ -168,9 +178,4 @@ def main() -> int:
 
 if __name__ == "__main__":
     end_by_signals()
-    try:
-        sys.exit(main())
-    except (LabError, Timeout) as error:
-        sys.exit(f"mif-bench: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run_as_command("mif-bench", main)

@@ -5,6 +5,7 @@ from typing import Any
 
 from . import chart
 from .fanout import Told
+from .forward import Forwarded
 from .flood import FLOODS, Outcome
 from .latency import PERCENTS, Series, percentile
 
@@ -78,20 +79,30 @@ def flood_table(outcomes: Sequence[Outcome]) -> str:
 
 
 def fanout_table(told: Sequence[Told]) -> str:
-    lines = [f"{'':2}{'subscribers':>11} {'way':>7} {'changes':>9} {'delivered':>10} {'lost':>6} {'deliveries/s':>13} {'changes/s':>10}"]
+    lines = [f"{'':2}{'subscribers':>11} {'way':>10} {'changes':>9} {'delivered':>10} {'lost':>6} {'deliveries/s':>13} {'changes/s':>10}"]
     for contestant in dict.fromkeys(each.contestant for each in told):
         lines.append(f"{contestant}:")
-        for one in sorted((each for each in told if each.contestant == contestant), key=lambda each: each.ring):
+        for one in sorted((each for each in told if each.contestant == contestant), key=lambda each: each.way, reverse=True):
             lines.append(
-                f"  {one.subscribers:11} {'ring' if one.ring else 'socket':>7} {one.changes:9} {one.delivered:10} {one.lost:6} "
+                f"  {one.subscribers:11} {one.way:>10} {one.changes:9} {one.delivered:10} {one.lost:6} "
                 f"{one.rate:13.0f} {one.rate / one.subscribers:10.0f}"
             )
     return "\n".join(lines)
 
 
+def forward_table(forwarded: Sequence[Forwarded]) -> str:
+    lines = [f"{'forwarded':22} {'frames/s':>12} {'ratio':>8} {'least':>8} {'most':>8}"]
+    for clients in (False, True):
+        lines.append("with a DHCP client:" if clients else "no DHCP client:")
+        for one in (each for each in forwarded if each.clients == clients):
+            lines.append(f"  {one.contestant:20} {one.rate:12.0f} {one.ratio:8.3f} {min(one.ratios):8.3f} {max(one.ratios):8.3f}")
+    return "\n".join(lines)
+
+
 def as_json(
-    settings: dict[str, Any], all_series: Sequence[Series], outcomes: Sequence[Outcome], told: Sequence[Told]
-) -> dict[str, Any]:
+    settings: dict[str, Any], all_series: Sequence[Series], outcomes: Sequence[Outcome], told: Sequence[Told],
+    forwarded: Sequence[Forwarded],
+) -> dict[str, Any]:  # fmt: skip
     return {
         "settings": settings,
         "latency": [
@@ -122,6 +133,7 @@ def as_json(
             for each in outcomes
         ],
         "fanout": [vars(each) for each in told],
+        "forward": [vars(each) for each in forwarded],
     }
 
 

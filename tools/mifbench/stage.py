@@ -79,11 +79,11 @@ class Awake:
 class Stage:
     """`with Stage(...) as stage:` The host has a UDP socket open that the ICMP errors are about."""
 
-    def __init__(self, placement: Placement) -> None:
+    def __init__(self, placement: Placement, uplinks: int = 1) -> None:
         self.placement = placement
         self.build = Path(tempfile.mkdtemp(prefix="mif-bench-"))
         self.has_pcap = compile_programs(self.build)
-        self.lab = Lab(uplinks=1)
+        self.lab = Lab(uplinks=uplinks)
         uplink = self.lab.uplinks[0]
         self.uplink = uplink
         self.lab.configure_by_hand(uplink)

@@ -4,12 +4,11 @@ import argparse
 import json
 import os
 import platform
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 from labkit.install import missing
-from labkit.processes import LabError, Timeout
+from labkit.processes import LabError, run_as_command
 from labkit.topology import end_by_signals
 
 from ..__main__ import agents, progress
@@ -67,9 +66,4 @@ def main() -> int:
 
 if __name__ == "__main__":
     end_by_signals()
-    try:
-        sys.exit(main())
-    except (LabError, Timeout) as error:
-        sys.exit(f"bench-scale: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run_as_command("bench-scale", main)
