@@ -158,9 +158,11 @@ def test_ten_thousand_come_and_go(lab: Lab, agent: Agent) -> None:
 def test_more_than_may_connect(lab: Lab, agent: Agent) -> None:
     """One past the bound is told so, closed and counted; when one of the others goes, the next one is served."""
     with client(agent) as one, ExitStack() as stack:
-        many = [stack.enter_context(client(agent)) for _ in range(39)]
-        for each in many:
-            each.barrier()
+        many = []
+        for _ in range(39):
+            # One by one: who knocked at the agent's start has gone, but keeps its place until the agent comes round to it.
+            many.append(stack.enter_context(client(agent)))
+            many[-1].barrier()
         for _ in range(5):
             with connected(agent.directory / TriggerClient.name) as refused:
                 assert Message.parse(refused.recv(100)) == Message(0, (), 0, 0, errno.ENOSPC)

@@ -13,11 +13,13 @@ from labkit.processes import wait_until
 from labkit.topology import Lab
 
 TOOLS = Path(__file__).parents[2] / "tools"
+# Whoever runs the tests in the background has SIGINT ignored: by these too, if they leave it at that.
 PLAY = """
-import sys, time
+import signal, sys, time
 from labkit import daemons
 from labkit.topology import Lab, end_by_signals
 end_by_signals()
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with Lab() as lab:
     daemons.radvd(lab, lab.uplinks[0])
     daemons.dnsmasq(lab, lab.uplinks[0])
