@@ -28,12 +28,8 @@ extension Interface {
 
   /// The place of an address in the list, which is in the order of the serials.
   func index(ofAddress serial: UInt64) -> Int? {
-    var (low, high) = (0, addresses.count)
-    while low < high {
-      let middle = (low + high) / 2
-      if addresses[middle].serial < serial { low = middle + 1 } else { high = middle }
-    }
-    return low < addresses.count && addresses[low].serial == serial ? low : nil
+    let index = addresses.search { $0.serial < serial }
+    return index < addresses.count && addresses[index].serial == serial ? index : nil
   }
 
   /// `own` are the places of all addresses that nobody configures, in order.
@@ -89,17 +85,24 @@ struct ChangedAddress {
 
 extension ProvisioningDomain {
   /// Where an address with this serial stands, or would stand.
-  func position(ofAddress serial: UInt64) -> Int {
-    var (low, high) = (0, addresses.count)
-    while low < high {
-      let middle = (low + high) / 2
-      if addresses[middle].serial < serial { low = middle + 1 } else { high = middle }
-    }
-    return low
-  }
+  func position(ofAddress serial: UInt64) -> Int { addresses.search { $0.serial < serial } }
 }
 
 extension Array {
+  /// The place of the first element that `isBefore` is not true of; it is true of all before that, and of none behind.
+  /// `range`, if given, is where that place is.
+  ///
+  /// - Complexity: O(log n).
+  @inline(__always)
+  func search(_ range: Range<Int>? = nil, _ isBefore: (Element) -> Bool) -> Int {
+    var (low, high) = (range?.lowerBound ?? 0, range?.upperBound ?? count)
+    while low < high {
+      let middle = (low + high) / 2
+      if isBefore(self[middle]) { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
+
   /// Lets one more fit, and a quarter: twice as many would be a megabyte of nothing on a host of ten thousand addresses.
   mutating func makeRoom() {
     if count == capacity { reserveCapacity(count + count / 4 + 2) }

@@ -64,17 +64,13 @@ struct TriggerOrder: Sendable {
   /// How many entries have a smaller serial.
   private func position(from serial: UInt64) -> Int {
     guard let first = entries.first?.serial, serial > first else { return 0 }
-    var (low, high) = (1, entries.count)
+    var high = entries.count
     // Where it would be if none had gone for good since the first one; it can't be behind that.
     let latest = serial - first
     if latest < UInt64(entries.count) {
       high = Int(latest)
       if entries[high].serial == serial { return high }
     }
-    while low < high {
-      let middle = (low + high) / 2
-      if entries[middle].serial < serial { low = middle + 1 } else { high = middle }
-    }
-    return low
+    return entries.search(1..<high) { $0.serial < serial }
   }
 }

@@ -185,7 +185,7 @@ extension Subscribers {
         trigger.payload, addresses: addresses.span, origin: trigger.origin, pid: pid)
       if let forAll {
         publish(notification, forAll, from: &writer)
-        keep(notification, forAll, writer.message)
+        if !registered.isEmpty { keep(notification, forAll, writer.message) }
       }
       for subscriber in registered {
         if forAll != nil, subscriber.takesBatches {
