@@ -25,7 +25,9 @@ let agent: [SwiftSetting] =
 
 let linux: [CSetting] = [.define("_GNU_SOURCE")]
 
-var products: [Product] = [.executable(name: "mifd", targets: ["mifd"])]
+var products: [Product] = [
+  .executable(name: "mifd", targets: ["mifd"]), .executable(name: "mif-mobike", targets: ["mif-mobike"]),
+]
 
 // In the order of a packet's life: a target imports only targets above it.
 var targets: [Target] = [
@@ -35,9 +37,12 @@ var targets: [Target] = [
   .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
   .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
 
+  .target(name: "Text", swiftSettings: agent),
   .target(name: "Wire", swiftSettings: agent),
   .target(name: "Messages", dependencies: ["Wire"], swiftSettings: agent),
   .target(name: "Provisioning", dependencies: ["Wire", "Messages"], swiftSettings: agent),
+  .target(name: "PathSelection", dependencies: ["Provisioning", "Wire"], swiftSettings: agent),
+  .target(name: "VICI", dependencies: ["Text", "Wire"], swiftSettings: agent),
   .target(name: "Platform", dependencies: ["CLinux"], cSettings: linux, swiftSettings: agent),
   .target(name: "BroadcastRing", dependencies: ["CLinux", "Platform"], cSettings: linux, swiftSettings: agent),
   .target(
@@ -73,10 +78,23 @@ var targets: [Target] = [
     name: "Agent",
     dependencies: [
       "Platform", "Wire", "Messages", "Provisioning", "Capture", "Kernel", "Flows", "Resolving", "Subscribers",
+      "Text",
+    ],
+    cSettings: linux, swiftSettings: agent),
+  .target(
+    name: "MobikeHelper",
+    dependencies: [
+      "CLinux", "Connecting", "Kernel", "Messages", "PathSelection", "Platform", "Provisioning", "Sessions", "Text",
+      "VICI",
+      "Wire",
     ],
     cSettings: linux, swiftSettings: agent),
   .executableTarget(
-    name: "mifd", dependencies: ["Agent", "Platform"],
+    name: "mif-mobike", dependencies: ["MobikeHelper", "Platform", "Text"],
+    cSettings: linux, swiftSettings: agent,
+    linkerSettings: embedded ? [.linkedLibrary("m")] : []),
+  .executableTarget(
+    name: "mifd", dependencies: ["Agent", "Platform", "Text"],
     cSettings: linux, swiftSettings: agent,
     linkerSettings: embedded ? [.linkedLibrary("m")] : []),
 ]
@@ -126,6 +144,10 @@ if !embedded {
     .testTarget(
       name: "ProvisioningTests", dependencies: ["PacketBuilders", "Provisioning", "Messages", "Wire"],
       swiftSettings: language),
+    .testTarget(name: "VICITests", dependencies: ["VICI", "Wire"], swiftSettings: language),
+    .testTarget(
+      name: "PathSelectionTests", dependencies: ["PathSelection", "Provisioning", "Messages", "Wire"],
+      swiftSettings: language),
     .testTarget(name: "PvDInfoTests", dependencies: ["mif-pvdinfo", "Messages", "Wire"], swiftSettings: language),
     .testTarget(
       name: "PlatformTests", dependencies: ["Platform", "CLinux"], cSettings: linux, swiftSettings: language),
@@ -150,7 +172,7 @@ if !embedded {
       dependencies: ["CLinux", "Sessions", "Subscribers", "Platform", "Provisioning", "Messages", "Wire"],
       cSettings: linux, swiftSettings: language),
     .testTarget(
-      name: "AgentTests", dependencies: ["Agent", "Platform", "Provisioning", "Resolving", "Subscribers"],
+      name: "AgentTests", dependencies: ["Agent", "Platform", "Provisioning", "Resolving", "Subscribers", "Text"],
       cSettings: linux,
       swiftSettings: language),
     .testTarget(

@@ -1,4 +1,4 @@
-import Platform
+package import Text
 
 /// The agent's command line: `mifd [--config FILE] [--runtime-dir DIR] [--replay FILE | --self-test]`.
 package struct Arguments: Sendable {
@@ -9,7 +9,7 @@ package struct Arguments: Sendable {
   package var wantsHelp = false
   package var wantsVersion = false
 
-  package struct Mistake: Error, Sendable { package var message: [UInt8] }
+  package typealias Mistake = Options.Mistake
 
   package static let usage: StaticString = """
     usage: mifd [--config FILE] [--runtime-dir DIR] [--replay FILE | --self-test]
@@ -24,32 +24,16 @@ package struct Arguments: Sendable {
   package static let version: StaticString = "mifd 0.1\n"
 
   package init(_ words: [[UInt8]]) throws(Mistake) {
-    var rest = words[...]
-    while let word = rest.popFirst() {
-      // Both `--option VALUE` and `--option=VALUE`.
-      let parts = word.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
-      let attached = parts.count == 2 && word.starts(with: "--".utf8) ? Array(parts[1]) : nil
-      let name = attached == nil ? word : Array(parts[0])
-      func value() throws(Mistake) -> [UInt8] {
-        guard let value = attached ?? rest.popFirst(), !value.isEmpty else {
-          throw Mistake(message: name + Array(" wants a value".utf8))
-        }
-        return value
-      }
-      if name.elementsEqual("--config".utf8) {
-        configuration = try value()
-      } else if name.elementsEqual("--runtime-dir".utf8) {
-        directory = try value()
-      } else if name.elementsEqual("--replay".utf8) {
-        replay = try value()
-      } else if word.elementsEqual("--self-test".utf8) {
-        wantsSelfTest = true
-      } else if word.elementsEqual("--help".utf8) {
-        wantsHelp = true
-      } else if word.elementsEqual("--version".utf8) {
-        wantsVersion = true
-      } else {
-        throw Mistake(message: Array("unknown option ".utf8) + word)
+    var options = Options(words)
+    while let option = try options.next() {
+      switch option {
+      case "--config": configuration = try options.value()
+      case "--runtime-dir": directory = try options.value()
+      case "--replay": replay = try options.value()
+      case "--self-test": wantsSelfTest = true
+      case "--help": wantsHelp = true
+      case "--version": wantsVersion = true
+      default: throw options.unknown
       }
     }
   }

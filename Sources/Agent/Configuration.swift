@@ -2,6 +2,7 @@ package import Platform
 package import Provisioning
 import Resolving
 package import Subscribers
+package import Text
 import Wire
 
 /// What the configuration file sets; every value has a default, and no file is needed.
@@ -40,54 +41,15 @@ package struct Configuration: Sendable {
 
   package init() {}
 
-  /// A line that can't be taken: where, and what to do.
-  package struct Mistake: Error, Sendable {
-    package var line: Int
-    package var message: [UInt8]
-  }
+  package typealias Mistake = SettingLines.Mistake
+  private typealias Reason = SettingLines.Reason
 
   /// Longest file that is read.
   package static let sizeLimit = 64 * 1024
 
   /// Reads `key = value` lines; `#` begins a comment. docs/operators-guide.md lists the keys.
   package init(parsing text: [UInt8]) throws(Mistake) {
-    var number = 0
-    for line in text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
-      number += 1
-      let content = line.prefix { $0 != UInt8(ascii: "#") }.trimmed
-      if content.isEmpty { continue }
-      guard let equals = content.firstIndex(of: UInt8(ascii: "=")) else {
-        throw Mistake(line: number, message: Array("expected 'key = value'".utf8))
-      }
-      let key = content[..<equals].trimmed
-      let value = content[(equals + 1)...].trimmed
-      do throws(Reason) {
-        try set(key, value)
-      } catch {
-        var message: [UInt8] = []
-        switch error {
-        case .unknownKey:
-          message = Array("unknown key '".utf8) + key + Array("'".utf8)
-        case .value(let expected):
-          message = Array("'".utf8) + key + Array("' wants ".utf8)
-          append(expected, to: &message)
-          message += Array(", not '".utf8) + value + Array("'".utf8)
-        case .number(let range):
-          message = Array("'".utf8) + key + Array("' wants a whole number from ".utf8)
-          append(decimal: range.lowerBound, to: &message)
-          append(" to ", to: &message)
-          append(decimal: range.upperBound, to: &message)
-          message += Array(", not '".utf8) + value + Array("'".utf8)
-        }
-        throw Mistake(line: number, message: message)
-      }
-    }
-  }
-
-  private enum Reason: Error {
-    case unknownKey
-    case value(StaticString)
-    case number(ClosedRange<UInt32>)
+    try SettingLines.read(text) { key, value throws(SettingLines.Reason) in try set(key, value) }
   }
 
   private mutating func set(_ key: ArraySlice<UInt8>, _ value: ArraySlice<UInt8>) throws(Reason) {
@@ -148,8 +110,7 @@ package struct Configuration: Sendable {
   }
 
   private func unsigned(_ text: ArraySlice<UInt8>, _ range: ClosedRange<UInt32>) throws(Reason) -> UInt32 {
-    guard let number = UInt32(decimal: text), range.contains(number) else { throw .number(range) }
-    return number
+    try SettingLines.number(text, range)
   }
 
   private func choice(_ text: ArraySlice<UInt8>) throws(Reason) -> Bool {
@@ -240,38 +201,5 @@ package struct Configuration: Sendable {
       }
     }
     return kinds
-  }
-}
-
-extension ArraySlice<UInt8> {
-  /// What stands between commas; none where nothing stands at all.
-  fileprivate var words: [ArraySlice<UInt8>] {
-    isEmpty ? [] : split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false)
-  }
-
-  fileprivate var trimmed: ArraySlice<UInt8> {
-    func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 || byte == 0x0D }
-    var slice = self
-    while let first = slice.first, isSpace(first) { slice.removeFirst() }
-    while let last = slice.last, isSpace(last) { slice.removeLast() }
-    return slice
-  }
-}
-
-/// Compares bytes with a literal, without the Unicode tables that String would bring.
-private func ~= (literal: StaticString, bytes: ArraySlice<UInt8>) -> Bool {
-  literal.withUTF8Buffer { unsafe $0.elementsEqual(bytes) }
-}
-
-extension FixedWidthInteger {
-  /// Decimal digits and nothing else, up to 15 of them, whose number fits.
-  fileprivate init?(decimal text: ArraySlice<UInt8>) {
-    if text.isEmpty || text.count > 15 { return nil }
-    var number: UInt64 = 0
-    for byte in text {
-      guard byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "9") else { return nil }
-      number = number * 10 + UInt64(byte - UInt8(ascii: "0"))
-    }
-    self.init(exactly: number)
   }
 }

@@ -146,7 +146,7 @@ struct InternetSocket {
   private func nextICMPError() -> ConnectFailure? {
     var error = sock_extended_err()
     var offender = sockaddr_storage()
-    while unsafe clinux_receive_error(number, &error, &offender) == 0 {
+    while unsafe clinux_receive_error(number, &error, &offender, nil, 0) >= 0 {
       let origin: ConnectFailure.Origin
       switch Int32(error.ee_origin) {
       case SO_EE_ORIGIN_ICMP: origin = .icmp

@@ -1,11 +1,11 @@
-import CLinux
-import Wire
+package import CLinux
+package import Wire
 
 /// Writes `sockaddr_in` or `sockaddr_in6`.
 ///
 /// - Parameter interface: the scope of a link-local address; others have none.
 /// - Returns: its length.
-func fill(
+package func fill(
   _ storage: inout sockaddr_storage, _ address: IPAddress, _ port: UInt16, interface: UInt32
 ) -> socklen_t {
   switch address {
@@ -31,7 +31,7 @@ func fill(
 }
 
 /// The address in a `sockaddr_in` or `sockaddr_in6`; nil in any other.
-func address(in storage: sockaddr_storage) -> IPAddress? {
+package func address(in storage: sockaddr_storage) -> IPAddress? {
   unsafe withUnsafeBytes(of: storage) { bytes in
     switch Int32(storage.ss_family) {
     case AF_INET:

@@ -10,6 +10,18 @@ import Wire
   /// `bytes` hold the whole message.
   init(unsafe pointer: UnsafeMutablePointer<nlmsghdr>) { unsafe self.pointer = pointer }
 
+  /// Calls `body` with each message in `count` bytes. False if they don't make whole ones.
+  static func walk(unsafe bytes: UnsafeMutableRawBufferPointer, _ count: Int, _ body: (Message) -> Void) -> Bool {
+    guard var next = unsafe bytes.baseAddress?.assumingMemoryBound(to: nlmsghdr.self) else { return false }
+    var remaining = Int32(count)
+    while unsafe nlmsg_ok(next, remaining) != 0 {
+      body(unsafe Message(unsafe: next))
+      guard let following = unsafe nlmsg_next(next, &remaining) else { break }
+      unsafe next = following
+    }
+    return remaining <= 0
+  }
+
   var type: Int { unsafe Int(pointer.pointee.nlmsg_type) }
   var flags: Int32 { unsafe Int32(pointer.pointee.nlmsg_flags) }
   var sequence: UInt32 { unsafe pointer.pointee.nlmsg_seq }

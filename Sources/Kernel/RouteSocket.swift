@@ -180,14 +180,7 @@ import Wire
 
   /// Calls `body` with each message of the datagram that was received last. False if its bytes don't make whole ones.
   func messages(_ count: Int, _ body: (Message) -> Void) -> Bool {
-    guard var next = unsafe buffer.baseAddress?.assumingMemoryBound(to: nlmsghdr.self) else { return false }
-    var remaining = Int32(count)
-    while unsafe nlmsg_ok(next, remaining) != 0 {
-      body(unsafe Message(unsafe: next))
-      guard let following = unsafe nlmsg_next(next, &remaining) else { break }
-      unsafe next = following
-    }
-    return remaining <= 0
+    unsafe Message.walk(unsafe: buffer, count, body)
   }
 }
 

@@ -28,6 +28,15 @@ package enum File {
     }
   }
 
+  /// stat(2): the group that a file belongs to.
+  package static func group(of path: [UInt8]) throws(Errno) -> UInt32 {
+    try unsafe withPath(path, orThrow: { $0 }) { name throws(Errno) in
+      var status = stat()
+      _ = try valueOrErrno { unsafe stat(name, &status) }
+      return status.st_gid
+    }
+  }
+
   /// open(2), for reading.
   package static func open(_ path: [UInt8]) throws(SystemFailure) -> Descriptor {
     Descriptor(taking: try openFile(path, O_RDONLY | O_CLOEXEC))

@@ -7,6 +7,21 @@ package enum Privileges {
     _ = try valueOrFailure("give up root's privileges") { clinux_become(user, group) }
   }
 
+  /// capabilities(7), by their numbers.
+  package enum Capability: UInt32, Sendable {
+    /// CAP_NET_ADMIN.
+    case networkAdministration = 12
+  }
+
+  /// The same, but one capability stays: capset(2).
+  package static func drop(
+    to user: UInt32, group: UInt32, keeping capability: Capability
+  ) throws(SystemFailure) {
+    _ = try valueOrFailure("give up root's privileges") {
+      clinux_become_keeping(user, group, capability.rawValue)
+    }
+  }
+
   /// The user and group ids of a name in /etc/passwd; nil if it is not there. Read here, because the C library's own
   /// look-up needs shared libraries, which a static file has not.
   package static func user(named name: StaticString) -> (user: UInt32, group: UInt32)? {

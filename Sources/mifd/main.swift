@@ -1,37 +1,21 @@
 import Agent
 import Platform
-
-/// Ends with one line that says what is wrong: 2 for a wrong command line, 1 for everything else.
-func fail(_ line: LogLine, status: Int32 = 1) -> Never {
-  Log.error(line)
-  Process.exit(status)
-}
+import Text
 
 func arguments() -> Arguments {
-  let words: [[UInt8]]
-  do throws(SystemFailure) {
-    words = try Process.arguments()
-  } catch {
-    fail("\(error)")
-  }
   do throws(Arguments.Mistake) {
-    return try Arguments(words)
+    return try Arguments(Program.arguments())
   } catch {
-    fail("\(error.message) (mifd --help shows the options)", status: 2)
+    Program.fail("\(error.message) (mifd --help shows the options)", status: 2)
   }
 }
 
 func configuration(_ path: [UInt8]?) -> Configuration {
   guard let path else { return Configuration() }
-  do throws(SystemFailure) {
-    let text = try File.read(path, limit: Configuration.sizeLimit)
-    do throws(Configuration.Mistake) {
-      return try Configuration(parsing: text)
-    } catch {
-      fail("\(path):\(error.line): \(error.message)")
-    }
+  do throws(Configuration.Mistake) {
+    return try Configuration(parsing: Program.configuration(path, limit: Configuration.sizeLimit))
   } catch {
-    fail("\(error)")
+    Program.fail("\(path):\(error.line): \(error.message)")
   }
 }
 
@@ -53,13 +37,13 @@ func run() {
     }
   } catch {
     switch error {
-    case .system(let failure): fail("\(failure)")
+    case .system(let failure): Program.fail("\(failure)")
     case .alreadyRunning(let directory, let pid?):
-      fail("another mifd (pid \(pid)) runs on \(directory); --runtime-dir names another directory")
+      Program.fail("another mifd (pid \(pid)) runs on \(directory); --runtime-dir names another directory")
     case .alreadyRunning(let directory, nil):
-      fail("another mifd runs on \(directory); --runtime-dir names another directory")
-    case .kernelSilent: fail("the kernel did not tell within 10 seconds which links it has")
-    case .replay(let reason): fail("\(reason)")
+      Program.fail("another mifd runs on \(directory); --runtime-dir names another directory")
+    case .kernelSilent: Program.fail("the kernel did not tell within 10 seconds which links it has")
+    case .replay(let reason): Program.fail("\(reason)")
     }
   }
 }

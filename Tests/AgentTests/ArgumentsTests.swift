@@ -1,5 +1,6 @@
 import Agent
 import Testing
+import Text
 
 @Suite struct ArgumentsTests {
   private func parse(_ words: [String]) throws(Arguments.Mistake) -> Arguments {

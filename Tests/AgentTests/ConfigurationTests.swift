@@ -4,6 +4,7 @@ import Provisioning
 import Resolving
 import Subscribers
 import Testing
+import Text
 
 /// docs/operators-guide.md, "Configuration".
 @Suite struct ConfigurationTests {

@@ -104,7 +104,7 @@ struct HandoverTests {
     #expect(throws: Errno(rawValue: ECONNREFUSED)) { try hear(socket.descriptor) }
     var error = sock_extended_err()
     var offender = sockaddr_storage()
-    #expect(unsafe clinux_receive_error(socket.descriptor.number, &error, &offender) == -1)
+    #expect(unsafe clinux_receive_error(socket.descriptor.number, &error, &offender, nil, 0) == -1)
     #expect(Errno.current == .wouldBlock)
     #expect(try bench.events().isEmpty, "the poller still watches it")
   }

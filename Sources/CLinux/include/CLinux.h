@@ -30,6 +30,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -41,6 +42,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#include <linux/capability.h>
 #include <linux/errqueue.h>
 #include <linux/filter.h>
 #include <linux/futex.h>
@@ -196,13 +198,18 @@ static inline ssize_t clinux_receive_descriptor(int fd, void *bytes, size_t coun
 }
 
 // The oldest entry of a socket's error queue (ip(7), IP_RECVERR) and the address of who sent the error, all zeros where
-// that is not known. 0, or -1 with EAGAIN where the queue is empty.
-static inline int clinux_receive_error(int fd, struct sock_extended_err *error, struct sockaddr_storage *offender) {
+// that is not known. How many bytes of the packet's own contents are quoted and fitted into `quoted`, or -1 with EAGAIN
+// where the queue is empty.
+static inline ssize_t clinux_receive_error(int fd, struct sock_extended_err *error, struct sockaddr_storage *offender,
+                                           void *quoted, size_t room) {
   union { char bytes[512]; struct cmsghdr aligned; } control;
-  struct msghdr message = {.msg_control = &control, .msg_controllen = sizeof control};
+  struct iovec part = {quoted, room};
+  struct msghdr message = {
+    .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
   memset(error, 0, sizeof *error);
   memset(offender, 0, sizeof *offender);
-  if (recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) return -1;
+  ssize_t length = recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT);
+  if (length < 0) return -1;
   for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
     int is_ipv4 = header->cmsg_level == SOL_IP && header->cmsg_type == IP_RECVERR;
     int is_ipv6 = header->cmsg_level == SOL_IPV6 && header->cmsg_type == IPV6_RECVERR;
@@ -212,7 +219,7 @@ static inline int clinux_receive_error(int fd, struct sock_extended_err *error, 
     memcpy(error, CMSG_DATA(header), sizeof *error);
     if (header->cmsg_len >= CMSG_LEN(sizeof *error + size)) memcpy(offender, CMSG_DATA(header) + sizeof *error, size);
   }
-  return 0;
+  return length;
 }
 
 // A link up or down by its index (SIOCSIFFLAGS); errno, 0 for done.
@@ -284,6 +291,15 @@ static inline pid_t clinux_fork(void) { return fork(); }
 static inline int clinux_become(uid_t user, gid_t group) {
   if (setgroups(0, NULL) != 0 || setresgid(group, group, group) != 0 || setresuid(user, user, user) != 0) return -1;
   return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+// The same, but one capability stays.
+static inline int clinux_become_keeping(uid_t user, gid_t group, unsigned capability) {
+  struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  struct __user_cap_data_struct sets[2] = {{0}};
+  sets[capability / 32].effective = sets[capability / 32].permitted = 1u << capability % 32;
+  if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0 || clinux_become(user, group) != 0) return -1;
+  return (int)syscall(SYS_capset, &header, sets);
 }
 
 // The linker's names for where a program begins and its code ends.

@@ -1,0 +1,138 @@
+import CLinux
+import Platform
+import Text
+import VICI
+
+/// The connection to an IKE daemon that speaks VICI: asks which IKE_SAs there are, and is told when that changes.
+struct Daemon: ~Copyable {
+  /// How long after an event the list is asked for once more: an `ike-update` comes before the IKE_SA has its new
+  /// addresses. Nanoseconds.
+  static let afterthought: UInt64 = 300_000_000
+  /// And without any event: a responder is not told where its peer went. Nanoseconds.
+  static let interval: UInt64 = 10_000_000_000
+  /// IKE_SAs of one answer that are kept.
+  private static let limit = 4096
+
+  enum Word {
+    /// All established IKE_SAs.
+    case associations([SecurityAssociation])
+    /// The daemon is gone, or does not speak VICI.
+    case gone(Reason)
+  }
+
+  enum Reason {
+    case closed
+    case failed(Errno)
+    case refused(VICIRefusal)
+  }
+
+  let descriptor: Descriptor
+  private var stream = PacketStream()
+  private var listed: [SecurityAssociation] = []
+  /// A list is on its way.
+  private var isAsking = false
+  /// Something changed while it was.
+  private var mustAskAgain = false
+  /// When to ask again, nanoseconds of CLOCK_BOOTTIME.
+  private(set) var deadline: UInt64
+
+  /// Connects to the daemon's socket, registers for its events and asks for the list.
+  init(_ path: [UInt8], at now: UInt64) throws(SystemFailure) {
+    let connected = try Daemon.connect(path)
+    do throws(Errno) {
+      for event in ["list-sa", "ike-updown", "ike-update", "ike-rekey"] as [StaticString] {
+        try Daemon.send(Packet.register(event), to: connected)
+      }
+      try Daemon.send(Packet.request(Daemon.list), to: connected)
+    } catch {
+      throw SystemFailure("speak to the IKE daemon at", path, error)
+    }
+    descriptor = connected
+    deadline = now + Daemon.interval
+    isAsking = true
+  }
+
+  private static func connect(_ path: [UInt8]) throws(SystemFailure) -> Descriptor {
+    let kind = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
+    let descriptor = Descriptor(
+      taking: try valueOrFailure("create a socket for", path) { socket(AF_UNIX, kind, 0) })
+    var address = sockaddr_un()
+    let length = unsafe path.withUnsafeBytes { unsafe clinux_unix_address(&address, $0.baseAddress, $0.count) }
+    if length == 0 || path.contains(0) { throw SystemFailure("connect to", path, .nameTooLong) }
+    _ = try valueOrFailure("connect to", path) { unsafe clinux_connect(descriptor.number, &address, length) }
+    return descriptor
+  }
+
+  /// Asks for the list where it is time to.
+  mutating func advance(to now: UInt64) throws(Errno) {
+    guard deadline <= now else { return }
+    deadline = now + Daemon.interval
+    try ask()
+  }
+
+  /// Asks for the list again soon: a route was changed, and the daemon may follow without saying so.
+  mutating func askSoon(at now: UInt64) { deadline = min(deadline, now + Daemon.afterthought) }
+
+  /// Reads what came; a word for each thing of note.
+  mutating func receive(at now: UInt64) -> Word? {
+    var received = [UInt8](repeating: 0, count: 16_384)
+    while true {
+      do throws(VICIRefusal) {
+        while let packet = try stream.next() {
+          if let word = try hear(packet, at: now) { return word }
+        }
+      } catch { return .gone(.refused(error)) }
+      let count = unsafe received.withUnsafeMutableBytes {
+        unsafe recv(descriptor.number, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT))
+      }
+      if count == 0 { return .gone(.closed) }
+      if count < 0 {
+        let error = Errno.current
+        return error == .wouldBlock || error == .interrupted ? nil : .gone(.failed(error))
+      }
+      stream.append(received[..<count])
+    }
+  }
+
+  private mutating func hear(_ packet: Packet, at now: UInt64) throws(VICIRefusal) -> Word? {
+    switch packet {
+    case .event(let name, let message) where name == "list-sa":
+      if let association = try SecurityAssociation.read(message), listed.count < Daemon.limit {
+        listed.append(association)
+      }
+      return nil
+    case .event:
+      deadline = min(deadline, now + Daemon.afterthought)
+      do throws(Errno) { try ask() } catch { return .gone(.failed(error)) }
+      return nil
+    case .response, .unknownCommand:
+      defer { listed = [] }
+      isAsking = false
+      if mustAskAgain {
+        do throws(Errno) { try ask() } catch { return .gone(.failed(error)) }
+      }
+      return .associations(listed)
+    case .confirmed, .unknownEvent: return nil
+    }
+  }
+
+  private mutating func ask() throws(Errno) {
+    mustAskAgain = isAsking
+    if isAsking { return }
+    isAsking = true
+    try Daemon.send(Packet.request(Daemon.list), to: descriptor)
+  }
+
+  private static var list: StaticString { "list-sas" }
+
+  /// A request is a few bytes, and one at a time: it fits, or the daemon has stopped reading.
+  private static func send(_ bytes: [UInt8], to descriptor: borrowing Descriptor) throws(Errno) {
+    let number = descriptor.number
+    let sent = try valueOrErrno {
+      unsafe bytes.withUnsafeBytes {
+        unsafe CLinux.send(number, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT | MSG_NOSIGNAL))
+      }
+    }
+    if sent < bytes.count { throw .noBufferSpace }
+  }
+}

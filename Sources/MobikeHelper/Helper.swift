@@ -1,0 +1,406 @@
+import Kernel
+import Messages
+import PathSelection
+package import Platform
+import Provisioning
+import Sessions
+import VICI
+import Wire
+
+/// Has an unmodified IKE daemon with MOBIKE leave a path that fails: hears the trigger database and the kernel, asks the
+/// daemon which IKE_SAs there are, probes, and changes routes. What it decides is `PathSelector`'s; here is what that
+/// hears with and acts by. One thread, one loop.
+package final class Helper {
+  private enum Token {
+    static let signals: UInt64 = 1
+    static let timer: UInt64 = 2
+    static let triggers: UInt64 = 3
+    static let kernel: UInt64 = 4
+    static let daemon: UInt64 = 5
+    /// And above, the number of a probe.
+    static let probe: UInt64 = 1 << 32
+  }
+
+  /// Datagrams of the kernel and news of the agent looked at before the others have their turn.
+  private static let bite = 256
+  private static let firstRetry: UInt64 = 250_000_000
+  private static let lastRetry: UInt64 = 5_000_000_000
+
+  private let configuration: Configuration
+  private let daemonPath: [UInt8]
+  private var poller: Poller
+  private var timer: Timer
+  private let signals: Signals
+  private var kernel: KernelState
+  private var triggers: TriggerSession
+  private let routes: RouteChanges
+  private var daemon: Daemon?
+  /// When to try to connect to the daemon.
+  private var retryAt: UInt64? = 0
+  private var retry = firstRetry
+  private var selector: PathSelector
+  private var probes = Probes()
+  private var names = InterfaceNames()
+  /// What stands in the kernel: where each moved peer's packets go.
+  private var moved: [(peer: IPAddress, path: Path)] = []
+  /// The kernel has told what there is; before that there are no paths.
+  private var isComplete = false
+  /// The kernel's choice may have changed.
+  private var mustLookUp = true
+  private var isConnected = true
+  /// Told once: which path nobody answers on.
+  private var associations: [SecurityAssociation] = []
+
+  /// Opens all sockets, takes back what an earlier process left behind, and gives up root's privileges but one.
+  package init(_ configuration: Configuration, directory: [UInt8], vici: [UInt8]) throws(SystemFailure) {
+    self.configuration = configuration
+    daemonPath = vici
+    selector = PathSelector(configuration.paths)
+    let signals = try Helper.prepare("signals") { () throws(Errno) in try Signals() }
+    let poller = try Helper.prepare("epoll") { () throws(Errno) in try Poller() }
+    let timer = try Helper.prepare("a timer") { () throws(Errno) in try Timer() }
+    let routes = try Helper.ask { () throws(KernelError) -> RouteChanges in try RouteChanges() }
+    let kernel = try Helper.ask { () throws(KernelError) -> KernelState in try KernelState(at: Clock.bootTime()) }
+    try Helper.takeBackLeft(routes)
+    if Process.effectiveUser == 0, let identity = configuration.identity {
+      let group = try Helper.group(of: vici) ?? identity.group
+      try Privileges.drop(
+        to: identity.user, group: configuration.group ?? group, keeping: .networkAdministration)
+    }
+    let triggers = try TriggerSession(path: directory + Array("/trigger.sock".utf8), waitsForAgent: true)
+    try Helper.prepare("epoll") { () throws(Errno) in
+      try poller.add(signals.descriptor.number, token: Token.signals, .read)
+      try poller.add(timer.descriptor.number, token: Token.timer, .read)
+      try poller.add(triggers.descriptor, token: Token.triggers, .read)
+      try poller.add(kernel.descriptor, token: Token.kernel, .read)
+    }
+    self.signals = signals
+    self.poller = poller
+    self.timer = timer
+    self.routes = routes
+    self.kernel = kernel
+    self.triggers = triggers
+  }
+
+  private static func prepare<T: ~Copyable>(
+    _ what: StaticString, _ body: () throws(Errno) -> T
+  ) throws(SystemFailure) -> T {
+    do throws(Errno) {
+      return try body()
+    } catch {
+      var subject: [UInt8] = []
+      append(what, to: &subject)
+      throw SystemFailure("set up", subject, error)
+    }
+  }
+
+  private static func ask<T: ~Copyable>(_ body: () throws(KernelError) -> T) throws(SystemFailure) -> T {
+    do throws(KernelError) {
+      return try body()
+    } catch {
+      throw SystemFailure("ask the kernel for the network", [], Errno(rawValue: error.code))
+    }
+  }
+
+  /// What an earlier process left behind.
+  private static func takeBackLeft(_ routes: RouteChanges) throws(SystemFailure) {
+    do throws(Errno) {
+      let left = try routes.releaseAll()
+      if left > 0 { Log.notice("took back \(left) routes that an earlier mif-mobike had left") }
+    } catch {
+      throw SystemFailure("take routes back", [], error, hint: "it needs root or CAP_NET_ADMIN")
+    }
+  }
+
+  /// Whose the daemon's socket is, where it is there already.
+  private static func group(of path: [UInt8]) throws(SystemFailure) -> UInt32? {
+    do throws(Errno) {
+      return try File.group(of: path)
+    } catch {
+      if error == .noEntry { return nil }
+      throw SystemFailure("look at", path, error)
+    }
+  }
+
+  // MARK: The loop
+
+  /// Until SIGTERM or SIGINT; then everything is as it was found.
+  package func run() throws(SystemFailure) {
+    defer { takeBack() }
+    do throws(TriggerFailure) {
+      try triggers.register(
+        TriggerInterest(
+          filter: TriggerFilter(types: [
+            .destinationUnreachable, .connectionLost, .connectionEstablished, .addressChanged,
+          ])))
+    } catch {
+      // Nobody is there yet: it is said again with each connection.
+      guard case .notConnected = error else {
+        throw SystemFailure("register for triggers", .protocolError)
+      }
+    }
+    while true {
+      do throws(Errno) {
+        try timer.arm(at: deadline)
+        let count = try poller.wait()
+        for index in 0..<count where try !serve(poller.event(index)) { return }
+      } catch {
+        throw SystemFailure("wait for what happens", error)
+      }
+      try advance()
+    }
+  }
+
+  private var deadline: UInt64? {
+    var earliest = selector.deadline.nanoseconds
+    if let kernel = kernel.deadline { earliest = min(earliest, kernel) }
+    if let daemon = daemon?.deadline { earliest = min(earliest, daemon) }
+    if let retryAt { earliest = min(earliest, retryAt) }
+    return earliest == .max ? nil : earliest
+  }
+
+  private func serve(_ event: Poller.Event) throws(Errno) -> Bool {
+    switch event.token {
+    case Token.signals:
+      while let signal = signals.next() {
+        if signal != .hangup { return false }
+      }
+    case Token.timer: _ = timer.acknowledge()
+    case Token.daemon: hearDaemon()
+    case Token.triggers, Token.kernel: break
+    default:
+      let number = UInt32(truncatingIfNeeded: event.token)
+      let outcome = probes.receive(number)
+      if outcome != .waiting { selector.hear(outcome, of: number, at: now) }
+    }
+    return true
+  }
+
+  private func advance() throws(SystemFailure) {
+    try hearKernel()
+    try hearTriggers()
+    connectToDaemon()
+    lookUp()
+    selector.advance(to: now)
+    perform()
+  }
+
+  private var now: Instant { Instant(nanoseconds: Clock.bootTime()) }
+
+  // MARK: Hearing
+
+  private func hearKernel() throws(SystemFailure) {
+    do throws(KernelError) {
+      let (now, time) = (now, Clock.bootTime())
+      var hasMore = true
+      while hasMore {
+        hasMore = try kernel.service(limit: Helper.bite, at: time) { event in
+          switch event {
+          case .link(let link): names.set(link.name, link.index)
+          case .linkRemoved(let index): names.remove(index)
+          case .snapshotComplete: isComplete = true
+          default: break
+          }
+          if selector.hear(event, at: now) { mustLookUp = true }
+        }
+      }
+    } catch {
+      throw SystemFailure("read from the kernel", [], Errno(rawValue: error.code))
+    }
+  }
+
+  private func hearTriggers() throws(SystemFailure) {
+    do throws(TriggerFailure) {
+      for _ in 0..<Helper.bite {
+        guard let happening = try triggers.next() else { return }
+        switch happening {
+        case .news(.added(let trigger)), .news(.modified(let trigger, _)): hear(trigger)
+        case .news(.deleted(let trigger)) where trigger.type == .destinationUnreachable:
+          selector.hear(.withdrawn(trigger: trigger.id), at: now)
+        case .news(.inStep):
+          if !isConnected { Log.notice("mifd is back") }
+          isConnected = true
+        case .news(.disconnected):
+          if isConnected { Log.warning("mifd is gone: paths are watched by probes alone until it is back") }
+          isConnected = false
+        case .refused(let error):
+          throw TriggerFailure.refused(error)
+        case .news(.deleted), .answer: break
+        }
+      }
+    } catch {
+      switch error {
+      case .refused(let number):
+        throw SystemFailure(
+          "read triggers", [], Errno(rawValue: Int32(number.rawValue)), hint: "trigger-read of mifd's configuration")
+      case .system(let errno): throw SystemFailure("read triggers", errno)
+      default: break
+      }
+    }
+  }
+
+  private func hear(_ trigger: TriggerRecord) {
+    // What other programs say is not the agent's word.
+    guard let origin = trigger.origin, origin.source != .client else { return }
+    switch trigger.type {
+    case .destinationUnreachable:
+      guard trigger.addresses.count == 2 else { return }
+      let destination = IPPrefix(trigger.addresses[1].address, trigger.addresses[1].prefixLength)
+      selector.hear(
+        .unreachable(trigger: trigger.id, source: trigger.addresses[0].address, destination), at: now)
+    case .connectionLost:
+      selector.hear(
+        .connectionLost(interface: origin.interface, trigger.addresses.first?.address), at: now)
+    default: selector.hear(.connectionEstablished, at: now)
+    }
+  }
+
+  private func connectToDaemon() {
+    let time = Clock.bootTime()
+    do throws(Errno) { try daemon?.advance(to: time) } catch { dropDaemon(.failed(error)) }
+    guard let due = retryAt, due <= time else { return }
+    do throws(SystemFailure) {
+      let connected = try Daemon(daemonPath, at: time)
+      do throws(Errno) {
+        try poller.add(connected.descriptor.number, token: Token.daemon, .read)
+      } catch { throw SystemFailure("wait for", daemonPath, error) }
+      daemon = consume connected
+      retryAt = nil
+      retry = Helper.firstRetry
+      Log.notice("connected to the IKE daemon at \(daemonPath)")
+    } catch {
+      // Said once; then it is tried until it is there.
+      if retry == Helper.firstRetry { Log.warning("\(error)") }
+      retryAt = time + retry
+      retry = min(2 * retry, Helper.lastRetry)
+      if associations.isEmpty { hearAssociations([]) }
+    }
+  }
+
+  private func hearDaemon() {
+    while let word = daemon?.receive(at: Clock.bootTime()) {
+      switch word {
+      case .associations(let associations): hearAssociations(associations)
+      case .gone(let reason): return dropDaemon(reason)
+      }
+    }
+  }
+
+  private func dropDaemon(_ reason: Daemon.Reason) {
+    daemon = nil
+    retryAt = Clock.bootTime() + Helper.firstRetry
+    retry = 2 * Helper.firstRetry
+    switch reason {
+    case .closed: Log.warning("the IKE daemon has closed the connection")
+    case .failed(let errno): Log.warning("the connection to the IKE daemon failed: \(errno)")
+    case .refused: Log.error("what the IKE daemon says is no VICI")
+    }
+    hearAssociations([])
+  }
+
+  private func hearAssociations(_ all: [SecurityAssociation]) {
+    associations = all
+    var wanted = configuration.peers
+    for association in all where association.isEstablished {
+      let known = wanted.firstIndex { $0.peer == association.remote }
+      let told = Association(peer: association.remote, port: association.remotePort, local: association.local)
+      if let known { wanted[known] = told } else { wanted.append(told) }
+    }
+    selector.hear(wanted, at: now)
+    mustLookUp = true
+  }
+
+  /// Asks the kernel over which path it sends to each peer.
+  private func lookUp() {
+    guard mustLookUp, isComplete else { return }
+    mustLookUp = false
+    for association in selector.associations {
+      let via = routes.route(to: association.peer, from: association.local)
+      let path = via.flatMap { via in
+        via.source.map { Path(interface: via.interface, gateway: via.gateway, source: $0) }
+      }
+      selector.hear(pathTo: association.peer, path, at: now)
+    }
+  }
+
+  // MARK: Acting
+
+  private func perform() {
+    // What can't be sent is known at once, and leads to further actions.
+    var actions = selector.takeActions()
+    while !actions.isEmpty {
+      for action in actions { perform(action) }
+      actions = selector.takeActions()
+    }
+  }
+
+  private func perform(_ action: Action) {
+    switch action {
+    case .probe(let number, let peer, let port, let path):
+      let outcome = probes.send(number, to: peer, port: port, path, in: poller, token: Token.probe | UInt64(number))
+      if outcome != .waiting { selector.hear(outcome, of: number, at: now) }
+    case .repeat(let number):
+      let outcome = probes.sendAgain(number)
+      if outcome != .waiting { selector.hear(outcome, of: number, at: now) }
+    case .forget(let number): probes.forget(number)
+    case .move(let peer, let former, let path, let verdict): move(peer, former, path, verdict)
+    case .restore(let peer, let reason): restore(peer, reason)
+    case .notice(let peer, let notice): tell(peer, notice)
+    }
+  }
+
+  private func move(_ peer: IPAddress, _ former: Path?, _ path: Path, _ verdict: Verdict) {
+    let place = moved.firstIndex { $0.peer == peer }
+    let via = RouteVia(interface: path.interface, gateway: path.gateway, source: path.source)
+    do throws(Errno) {
+      try routes.lead(peer, over: via, replacing: place != nil)
+    } catch {
+      return Log.error("\(peer) can't be led over \(path, names): \(error)")
+    }
+    if let place { moved[place].path = path } else { moved.append((peer, path)) }
+    mustLookUp = true
+    daemon?.askSoon(at: Clock.bootTime())
+    let failure = verdict.failure
+    if let time = verdict.roundTrip {
+      Log.notice(
+        "\(peer): led over \(path, names), which answers in \(nanoseconds: time): \(verdict.doubt), and \(failure)")
+    } else {
+      Log.notice("\(peer): led over \(path, names), unproven: \(verdict.doubt), and \(failure)")
+    }
+  }
+
+  private func restore(_ peer: IPAddress, _ reason: Restoration) {
+    guard let place = moved.firstIndex(where: { $0.peer == peer }) else { return }
+    let path = moved[place].path
+    moved.remove(at: place)
+    mustLookUp = true
+    do throws(Errno) {
+      try routes.release(peer)
+      Log.notice("\(peer): no longer led over \(path, names): \(reason)")
+    } catch {
+      Log.error("the route to \(peer) can't be taken back: \(error)")
+    }
+    daemon?.askSoon(at: Clock.bootTime())
+  }
+
+  private func tell(_ peer: IPAddress, _ notice: Notice) {
+    switch notice {
+    case .lives(let doubt, let time):
+      Log.notice("\(peer): not moved, its path answers in \(nanoseconds: time), though \(doubt)")
+    case .noPath(let doubt, let failure):
+      Log.warning("\(peer): \(doubt), and \(failure); no other path answers")
+    case .unprovable(let failure):
+      Log.warning("\(peer): never answered a probe (\(failure)): what ICMP errors say of it can't be checked")
+    }
+  }
+
+  /// At the end.
+  private func takeBack() {
+    for (peer, _) in moved {
+      do throws(Errno) { try routes.release(peer) } catch {
+        Log.error("the route to \(peer) can't be taken back: \(error)")
+      }
+    }
+    moved = []
+  }
+}
