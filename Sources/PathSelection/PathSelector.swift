@@ -279,7 +279,7 @@ package struct PathSelector: Sendable {
   private mutating func move(_ index: Int, to path: Path, _ verdict: Verdict, at now: Instant) {
     peers[index].check?.isDecided = true
     if peers[index].moved == nil, path == uplinks.usual(path.source.family),
-      !(peers[index].current?.sharesUplink(with: path) ?? false)
+      !(peers[index].check?.current?.sharesUplink(with: path) ?? false)
     {
       // The kernel's own choice by now, and the daemon has heard of that as well.
       peers[index].current = path
@@ -319,7 +319,9 @@ package struct PathSelector: Sendable {
   private mutating func look(_ index: Int, at now: Instant) {
     let peer = peers[index]
     let doubt: Doubt? =
-      if peer.isStuck { .stuck } else if peer.hasDoubt { .unreachable } else if !peer.hasAnswered { .unknown } else { nil }
+      if peer.isStuck { .stuck } else if peer.hasDoubt { .unreachable } else if !peer.hasAnswered { .unknown } else {
+        nil
+      }
     begin(index, doubt.map { .doubt($0) } ?? .watch, at: now)
   }
 

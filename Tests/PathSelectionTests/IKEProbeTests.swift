@@ -36,7 +36,7 @@ import Testing
     #expect(!probe.isAnswered(by: (header + rest)[...]), "the probe itself, sent back")
     #expect(!probe.isAnswered(by: (header + answer).prefix(27)))
     #expect(!probe.isAnswered(by: ([0, 0, 0, 0] + header + answer)[...]), "a marker where there is none")
-    #expect(!IKEProbe(cookie: cookie, port: 4500).isAnswered(by: (header + answer)[...]), "no marker where there is one")
+    #expect(!IKEProbe(cookie: cookie, port: 4500).isAnswered(by: (header + answer)[...]), "no marker where one is due")
   }
 
   @Test func `An ICMP error must quote the whole cookie`() {
