@@ -1,5 +1,6 @@
 #pragma once
 #include <linux/filter.h>
+#include <linux/fib_rules.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>

@@ -71,6 +71,7 @@ import Wire
   var count: Int { unsafe Int(nla_len(pointer)) }
   private var bytes: UnsafeRawBufferPointer { unsafe UnsafeRawBufferPointer(start: nla_data(pointer), count: count) }
 
+  var copy: [UInt8] { unsafe Array(bytes) }
   var uint8: UInt8? { count >= 1 ? unsafe bytes[0] : nil }
   /// Host order.
   var uint32: UInt32? { uint32(at: 0) }

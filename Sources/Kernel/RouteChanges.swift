@@ -19,61 +19,41 @@ package struct RouteVia: Hashable, Sendable {
   }
 }
 
-/// Questions to the kernel's routing, and changes of it, each answered before the call returns. All that is added bears
-/// `RouteChanges.owner` as its protocol, so that it can be told from everybody else's, and found again by a later
-/// process. Changes need CAP_NET_ADMIN.
-@safe package final class RouteChanges {
+/// Questions to the kernel's routing, and changes of it. All that is added bears `RouteChanges.owner` as its protocol, so
+/// that it can be told from everybody else's and found again by a later process. Changes need CAP_NET_ADMIN.
+package final class RouteChanges {
   /// RTPROT_*: a number that /etc/iproute2/rt_protos gives to nobody.
   package static let owner: UInt8 = 201
   /// What an IPv6 host route has as its metric: better than what others add without one (1024).
   private static let metric: UInt32 = 1
-  /// Routes of one answer that are looked at.
-  private static let dumpLimit = 4096
+  /// Routes and rules of one list that are looked at.
+  static let listLimit = 4096
 
-  private let socket: OpaquePointer
-  private let buffer: UnsafeMutableRawBufferPointer
-  private var sequence: UInt32 = 0
+  let exchange: NetlinkExchange
+  /// Ways that are kept in tables of their own, in the order of these tables.
+  var aside: [RouteVia] = []
 
-  package init() throws(KernelError) {
-    guard let socket = unsafe nl_socket_alloc() else { throw KernelError(.open, ENOMEM) }
-    unsafe nl_socket_disable_auto_ack(socket)
-    guard unsafe nl_connect(socket, NETLINK_ROUTE) == 0 else {
-      let code = Errno.current.rawValue
-      unsafe nl_socket_free(socket)
-      throw KernelError(.open, code)
-    }
-    unsafe self.socket = socket
-    unsafe buffer = .allocate(byteCount: 65_536, alignment: 16)
-    let descriptor = unsafe nl_socket_get_fd(socket)
-    // The kernel then filters what it lists; older ones don't know this, and list more.
-    var one: Int32 = 1
-    _ = unsafe setsockopt(descriptor, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &one, 4)
-    // It answers before send(2) returns. Should it not, nobody waits for ever.
-    var patience = timeval(tv_sec: 1, tv_usec: 0)
-    _ = unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
-  }
-
-  deinit {
-    unsafe nl_socket_free(socket)
-    unsafe buffer.deallocate()
-  }
+  package init() throws(KernelError) { exchange = try NetlinkExchange() }
 
   // MARK: Questions
 
   /// Where a packet to `destination` goes; nil where the kernel has no way, or the way ends on this host.
   /// - Parameter source: the address that it is sent from, nil where the kernel may choose.
   package func route(to destination: IPAddress, from source: IPAddress?) -> RouteVia? {
-    var header = rtmsg(destination)
+    var header = RouteChanges.header(destination)
     if let source { header.rtm_src_len = source.family.width }
     var found: RouteVia?
-    let result = unsafe exchange(Int32(RTM_GETROUTE), NLM_F_REQUEST, header) { message in
-      _ = unsafe Self.put(message, RTA_DST, destination)
-      if let source { _ = unsafe Self.put(message, RTA_SRC, source) }
-    } each: { message in
-      if let route = ListedRoute(message), route.isUnicast { found = route.via }
+    do throws(Errno) {
+      try exchange.ask(Int32(RTM_GETROUTE), 0, header) { request in
+        request.put(RTA_DST, destination)
+        if let source { request.put(RTA_SRC, source) }
+      } each: { message in
+        if let route = ListedRoute(message), route.isUnicast { found = route.via }
+      }
+    } catch {
+      return nil
     }
-    guard result == nil, var found else { return nil }
-    found.source = source ?? found.source
+    if let source { found?.source = source }
     return found
   }
 
@@ -82,140 +62,147 @@ package struct RouteVia: Hashable, Sendable {
   /// Leads packets to `destination` over another way than the kernel's own; `replacing` the host route that was added
   /// before. EEXIST where somebody else's host route stands there.
   package func lead(_ destination: IPAddress, over via: RouteVia, replacing: Bool) throws(Errno) {
-    let flags = NLM_F_CREATE | (replacing ? NLM_F_REPLACE : NLM_F_EXCL)
-    var header = hostRoute(destination)
+    var header = RouteChanges.hostRoute(destination)
     header.rtm_scope = UInt8(via.gateway == nil ? RT_SCOPE_LINK.rawValue : RT_SCOPE_UNIVERSE.rawValue)
-    let failure = unsafe exchange(Int32(RTM_NEWROUTE), NLM_F_REQUEST | NLM_F_ACK | flags, header) { message in
-      _ = unsafe Self.put(message, RTA_DST, destination)
-      _ = unsafe nla_put_u32(message, Int32(RTA_OIF.rawValue), via.interface)
-      if let gateway = via.gateway { _ = unsafe Self.put(message, RTA_GATEWAY, gateway) }
-      if let source = via.source { _ = unsafe Self.put(message, RTA_PREFSRC, source) }
-      if destination.family == .v6 { _ = unsafe nla_put_u32(message, Int32(RTA_PRIORITY.rawValue), Self.metric) }
+    let flags = NLM_F_ACK | NLM_F_CREATE | (replacing ? NLM_F_REPLACE : NLM_F_EXCL)
+    try exchange.ask(Int32(RTM_NEWROUTE), flags, header) { request in
+      request.put(RTA_DST, destination)
+      request.put(RTA_OIF, via.interface)
+      if let gateway = via.gateway { request.put(RTA_GATEWAY, gateway) }
+      if let source = via.source { request.put(RTA_PREFSRC, source) }
+      if destination.family == .v6 { request.put(RTA_PRIORITY, RouteChanges.metric) }
     }
-    if let failure { throw failure }
   }
 
   /// Takes back what `lead` did; that it is gone already is no failure.
   package func release(_ destination: IPAddress) throws(Errno) {
-    let failure = unsafe exchange(Int32(RTM_DELROUTE), NLM_F_REQUEST | NLM_F_ACK, hostRoute(destination)) { message in
-      _ = unsafe Self.put(message, RTA_DST, destination)
-      if destination.family == .v6 { _ = unsafe nla_put_u32(message, Int32(RTA_PRIORITY.rawValue), Self.metric) }
+    try deleteIfThere(Int32(RTM_DELROUTE), RouteChanges.hostRoute(destination)) { request in
+      request.put(RTA_DST, destination)
+      if destination.family == .v6 { request.put(RTA_PRIORITY, RouteChanges.metric) }
     }
-    if let failure, failure.rawValue != ESRCH { throw failure }
   }
 
-  /// Takes back what an earlier process left behind: how many host routes there were.
+  /// Takes back what an earlier process left behind: how many host routes and default routes there were.
   package func releaseAll() throws(Errno) -> Int {
-    var left: [IPAddress] = []
+    let routes = try listOwn()
+    var count = 0
+    for route in routes {
+      if let destination = route.destination, route.table == UInt32(RT_TABLE_MAIN.rawValue) {
+        try release(destination)
+        count += 1
+      } else if let owner = RouteChanges.ownerOfWithheld(route.table) {
+        try giveBack(route, owner)
+        count += 1
+      }
+    }
+    try releaseAside(routes)
+    return count
+  }
+
+  /// All routes with our protocol number.
+  func listOwn() throws(Errno) -> [ListedRoute] {
+    var routes: [ListedRoute] = []
     for family in Family.allCases {
       var header = rtmsg()
-      header.rtm_family = UInt8(family == .v4 ? AF_INET : AF_INET6)
+      header.rtm_family = RouteChanges.number(family)
       header.rtm_protocol = RouteChanges.owner
-      let failure = unsafe exchange(Int32(RTM_GETROUTE), NLM_F_REQUEST | NLM_F_DUMP, header) { _ in
-      } each: { message in
-        guard let route = ListedRoute(message), route.owner == RouteChanges.owner, left.count < Self.dumpLimit,
-          let destination = route.destination
-        else { return }
-        left.append(destination)
-      }
-      if let failure { throw failure }
+      try exchange.ask(
+        Int32(RTM_GETROUTE), NLM_F_DUMP, header,
+        each: { message in
+          if let route = ListedRoute(message), route.owner == RouteChanges.owner, routes.count < RouteChanges.listLimit
+          {
+            routes.append(route)
+          }
+        })
     }
-    for destination in left { try release(destination) }
-    return left.count
+    return routes
   }
 
-  // MARK: The socket
+  // MARK: Requests
 
-  private func rtmsg(_ destination: IPAddress) -> rtmsg {
-    var header = CNetlink.rtmsg()
-    header.rtm_family = UInt8(destination.family == .v4 ? AF_INET : AF_INET6)
+  static func number(_ family: Family) -> UInt8 { UInt8(family == .v4 ? AF_INET : AF_INET6) }
+
+  private static func header(_ destination: IPAddress) -> rtmsg {
+    var header = rtmsg()
+    header.rtm_family = number(destination.family)
     header.rtm_dst_len = destination.family.width
     return header
   }
 
-  private func rtmsg() -> rtmsg { CNetlink.rtmsg() }
-
-  private func hostRoute(_ destination: IPAddress) -> rtmsg {
-    var header = rtmsg(destination)
+  private static func hostRoute(_ destination: IPAddress) -> rtmsg {
+    var header = header(destination)
     header.rtm_table = UInt8(RT_TABLE_MAIN.rawValue)
-    header.rtm_protocol = RouteChanges.owner
+    header.rtm_protocol = owner
     header.rtm_type = UInt8(RTN_UNICAST)
     return header
   }
 
-  private static func put(_ message: OpaquePointer, _ type: rtattr_type_t, _ address: IPAddress) -> Int32 {
-    switch address {
-    case .v4(let v4): return unsafe nla_put_u32(message, Int32(type.rawValue), v4.value.bigEndian)
-    case .v6(let v6):
-      var words = (v6.high.bigEndian, v6.low.bigEndian)
-      return unsafe nla_put(message, Int32(type.rawValue), 16, &words)
-    }
-  }
-
-  /// Sends one request and reads until its end: an error, an acknowledgement, NLMSG_DONE, or the one answer of what was
-  /// no dump. The kernel's refusal, nil for done.
-  private func exchange(
-    _ type: Int32, _ flags: Int32, _ header: rtmsg, _ fill: (OpaquePointer) -> Void, each: (Message) -> Void = { _ in }
-  ) -> Errno? {
-    sequence = sequence == .max ? 1 : sequence + 1
-    guard let request = unsafe nlmsg_alloc_simple(type, flags) else { return Errno(rawValue: ENOMEM) }
-    defer { unsafe nlmsg_free(request) }
-    unsafe nlmsg_hdr(request).pointee.nlmsg_seq = sequence
-    var header = header
-    _ = unsafe nlmsg_append(request, &header, MemoryLayout<rtmsg>.size, Int32(NLMSG_ALIGNTO))
-    unsafe fill(request)
-    guard unsafe nl_send_auto(socket, request) >= 0 else { return .current }
-    let (sequence, isDump) = (sequence, flags & NLM_F_DUMP == NLM_F_DUMP)
-    let descriptor = unsafe nl_socket_get_fd(socket)
-    while true {
-      let count = unsafe recv(descriptor, buffer.baseAddress, buffer.count, 0)
-      if count < 0 {
-        if Errno.current == .interrupted { continue }
-        return .current
-      }
-      var end: Errno??
-      _ = unsafe Message.walk(unsafe: buffer, count) { message in
-        guard message.sequence == sequence else { return }
-        if message.type == Int(NLMSG_ERROR) || message.type == Int(NLMSG_DONE) {
-          end = .some(message.status == 0 ? nil : Errno(rawValue: -message.status))
-        } else {
-          each(message)
-          if !isDump { end = .some(nil) }
-        }
-      }
-      if let end { return end }
+  func deleteIfThere<Header: BitwiseCopyable>(
+    _ type: Int32, _ header: Header, _ fill: (borrowing Request) -> Void
+  ) throws(Errno) {
+    do throws(Errno) {
+      try exchange.ask(type, NLM_F_ACK, header, filling: fill)
+    } catch {
+      if error.rawValue != ESRCH, error.rawValue != ENOENT { throw error }
     }
   }
 }
 
-/// A route as an answer tells it.
-private struct ListedRoute {
+/// A route as an answer tells it, with all that is needed to add it again elsewhere.
+struct ListedRoute {
   let isUnicast: Bool
+  let family: Family
   /// RTPROT_*.
   let owner: UInt8
+  private(set) var table: UInt32
   /// nil but for host routes.
   private(set) var destination: IPAddress?
+  let isDefault: Bool
   private(set) var via: RouteVia?
+  private(set) var header: rtmsg
+  /// What a request can repeat.
+  private(set) var attributes: [(type: rtattr_type_t, bytes: [UInt8])] = []
+  /// Seconds left; nil for ever.
+  private(set) var lifetime: UInt32?
 
   init?(_ message: Message) {
     guard message.type == Int(RTM_NEWROUTE), let header = message.header(rtmsg.self),
       let family = Decoding.family(header.rtm_family)
     else { return nil }
+    self.header = header
+    self.family = family
     isUnicast = header.rtm_type == UInt8(RTN_UNICAST)
     owner = header.rtm_protocol
-    var via = RouteVia(interface: 0, gateway: nil, source: nil)
+    isDefault = header.rtm_dst_len == 0 && header.rtm_src_len == 0
+    table = UInt32(header.rtm_table)
+    var (via, table, lifetime) = (RouteVia(interface: 0, gateway: nil, source: nil), table, lifetime)
     var destination: IPAddress?
+    var attributes: [(type: rtattr_type_t, bytes: [UInt8])] = []
     message.attributes(after: rtmsg.self) { attribute in
-      switch attribute.routeType {
+      let type = attribute.routeType
+      switch type {
       case RTA_DST: destination = attribute.address(family)
       case RTA_PREFSRC: via.source = attribute.address(family)
       case RTA_OIF: via.interface = attribute.uint32 ?? 0
       case RTA_GATEWAY: via.gateway = attribute.address(family)
       case RTA_VIA: via.gateway = attribute.via
+      case RTA_TABLE: table = attribute.uint32 ?? table
+      case RTA_CACHEINFO:
+        // rta_expires, in hundredths of a second.
+        if let expires = attribute.uint32(at: 8), Int32(bitPattern: expires) > 0 { lifetime = expires / 100 + 1 }
+      default: break
+      }
+      switch type {
+      case RTA_PREFSRC, RTA_OIF, RTA_GATEWAY, RTA_VIA, RTA_PRIORITY, RTA_METRICS, RTA_MULTIPATH, RTA_PREF, RTA_FLOW,
+        RTA_NH_ID, RTA_ENCAP, RTA_ENCAP_TYPE:
+        attributes.append((type, attribute.copy))
       default: break
       }
     }
     if header.rtm_dst_len == family.width { self.destination = destination }
     if via.interface != 0 { self.via = via }
+    self.table = table
+    self.lifetime = lifetime
+    self.attributes = attributes
   }
 }

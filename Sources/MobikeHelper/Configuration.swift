@@ -5,16 +5,8 @@ import Wire
 
 /// What the configuration file sets; every value has a default, and no file is needed.
 package struct Configuration: Sendable {
-  /// How a daemon is made to move.
-  package enum Means: Hashable, Sendable {
-    /// A host route to the peer over the path that works: enough for a daemon that prefers the best path.
-    case hostRoute
-    /// The default route of the path that failed is taken away as well.
-    case defaultRoute
-  }
-
   package var paths = PathSelection.Settings()
-  package var means = Means.hostRoute
+  package var means = Means.mildest
   /// Peers of daemons that do not speak VICI.
   package var peers: [Association] = []
   /// Who it becomes if it is started as root: `user`, or else the user `mif-mobike` of /etc/passwd, or else nobody.
@@ -47,9 +39,10 @@ package struct Configuration: Sendable {
     case "peer": peers.append(try peer(value))
     case "move-by":
       switch value {
+      case "mildest": means = .mildest
       case "host-route": means = .hostRoute
       case "default-route": means = .defaultRoute
-      default: throw .value("host-route or default-route")
+      default: throw .value("mildest, host-route or default-route")
       }
     case "probe-interval": paths.probeInterval = try seconds(value, 0...86_400)
     case "move-interval": paths.moveInterval = try seconds(value, 1...3_600)
@@ -77,4 +70,14 @@ package struct Configuration: Sendable {
     else { throw .value("an address, perhaps with a port, as in '192.0.2.1 port 4500'") }
     return Association(peer: address, port: port, local: nil)
   }
+}
+
+/// How a daemon is made to follow.
+package enum Means: Hashable, Sendable {
+  /// A host route to the peer over the path that works; where the daemon does not follow that, the next one.
+  case mildest
+  /// The host route and nothing else: enough for a daemon that prefers the best path.
+  case hostRoute
+  /// With it, the default route of the path that failed is taken away until the daemon has followed.
+  case defaultRoute
 }

@@ -16,6 +16,8 @@ struct Daemon: ~Copyable {
   enum Word {
     /// All established IKE_SAs.
     case associations([SecurityAssociation])
+    /// An IKE_SA is about to be on these addresses.
+    case moving(AddressUpdate)
     /// The daemon is gone, or does not speak VICI.
     case gone(Reason)
   }
@@ -101,10 +103,10 @@ struct Daemon: ~Copyable {
         listed.append(association)
       }
       return nil
-    case .event:
+    case .event(let name, let message):
       deadline = min(deadline, now + Daemon.afterthought)
       do throws(Errno) { try ask() } catch { return .gone(.failed(error)) }
-      return nil
+      return name == "ike-update" ? try AddressUpdate.read(message).map { .moving($0) } : nil
     case .response, .unknownCommand:
       defer { listed = [] }
       isAsking = false

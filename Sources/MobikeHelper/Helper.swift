@@ -41,15 +41,14 @@ package final class Helper {
   private var selector: PathSelector
   private var probes = Probes()
   private var names = InterfaceNames()
-  /// What stands in the kernel: where each moved peer's packets go.
-  private var moved: [(peer: IPAddress, path: Path)] = []
+  private let detours: Detours
+  /// The address of this host's that the IKE_SA with a peer has, by peers.
+  private var locals: [IPAddress: IPAddress] = [:]
   /// The kernel has told what there is; before that there are no paths.
   private var isComplete = false
   /// The kernel's choice may have changed.
   private var mustLookUp = true
   private var isConnected = true
-  /// Told once: which path nobody answers on.
-  private var associations: [SecurityAssociation] = []
 
   /// Opens all sockets, takes back what an earlier process left behind, and gives up root's privileges but one.
   package init(_ configuration: Configuration, directory: [UInt8], vici: [UInt8]) throws(SystemFailure) {
@@ -78,6 +77,7 @@ package final class Helper {
     self.poller = poller
     self.timer = timer
     self.routes = routes
+    detours = Detours(routes, configuration.means)
     self.kernel = kernel
     self.triggers = triggers
   }
@@ -139,6 +139,8 @@ package final class Helper {
         throw SystemFailure("register for triggers", .protocolError)
       }
     }
+    // Those that the configuration names.
+    hearAssociations([])
     while true {
       do throws(Errno) {
         try timer.arm(at: deadline)
@@ -156,6 +158,7 @@ package final class Helper {
     if let kernel = kernel.deadline { earliest = min(earliest, kernel) }
     if let daemon = daemon?.deadline { earliest = min(earliest, daemon) }
     if let retryAt { earliest = min(earliest, retryAt) }
+    if let detours = detours.deadline { earliest = min(earliest, detours) }
     return earliest == .max ? nil : earliest
   }
 
@@ -180,6 +183,7 @@ package final class Helper {
     try hearKernel()
     try hearTriggers()
     connectToDaemon()
+    detours.advance(to: Clock.bootTime(), &selector.uplinks, names)
     lookUp()
     selector.advance(to: now)
     perform()
@@ -273,7 +277,6 @@ package final class Helper {
       if retry == Helper.firstRetry { Log.warning("\(error)") }
       retryAt = time + retry
       retry = min(2 * retry, Helper.lastRetry)
-      if associations.isEmpty { hearAssociations([]) }
     }
   }
 
@@ -281,6 +284,9 @@ package final class Helper {
     while let word = daemon?.receive(at: Clock.bootTime()) {
       switch word {
       case .associations(let associations): hearAssociations(associations)
+      case .moving(let update):
+        locals[update.remote] = update.local
+        detours.hear(locals)
       case .gone(let reason): return dropDaemon(reason)
       }
     }
@@ -299,13 +305,15 @@ package final class Helper {
   }
 
   private func hearAssociations(_ all: [SecurityAssociation]) {
-    associations = all
     var wanted = configuration.peers
     for association in all where association.isEstablished {
       let known = wanted.firstIndex { $0.peer == association.remote }
       let told = Association(peer: association.remote, port: association.remotePort, local: association.local)
       if let known { wanted[known] = told } else { wanted.append(told) }
     }
+    locals = [:]
+    for association in wanted { locals[association.peer] = association.local }
+    detours.hear(locals)
     selector.hear(wanted, at: now)
     mustLookUp = true
   }
@@ -337,7 +345,7 @@ package final class Helper {
   private func perform(_ action: Action) {
     switch action {
     case .probe(let number, let peer, let port, let path):
-      let outcome = probes.send(number, to: peer, port: port, path, in: poller, token: Token.probe | UInt64(number))
+      let outcome = send(number, peer, port, path)
       if outcome != .waiting { selector.hear(outcome, of: number, at: now) }
     case .repeat(let number):
       let outcome = probes.sendAgain(number)
@@ -349,17 +357,21 @@ package final class Helper {
     }
   }
 
-  private func move(_ peer: IPAddress, _ former: Path?, _ path: Path, _ verdict: Verdict) {
-    let place = moved.firstIndex { $0.peer == peer }
-    let via = RouteVia(interface: path.interface, gateway: path.gateway, source: path.source)
-    do throws(Errno) {
-      try routes.lead(peer, over: via, replacing: place != nil)
-    } catch {
-      return Log.error("\(peer) can't be led over \(path, names): \(error)")
+  private func send(_ number: UInt32, _ peer: IPAddress, _ port: UInt16, _ path: Path) -> ProbeOutcome {
+    var mark: UInt32 = 0
+    if !selector.uplinks.isAlone(path) {
+      do throws(Errno) {
+        mark = try routes.mark(
+          for: RouteVia(interface: path.interface, gateway: path.gateway, source: nil), path.source.family)
+      } catch {
+        return .unsendable(errno: error.rawValue)
+      }
     }
-    if let place { moved[place].path = path } else { moved.append((peer, path)) }
-    mustLookUp = true
-    daemon?.askSoon(at: Clock.bootTime())
+    return probes.send(
+      number, to: peer, port: port, path, mark: mark, in: poller, token: Token.probe | UInt64(number))
+  }
+
+  private func move(_ peer: IPAddress, _ former: Path?, _ path: Path, _ verdict: Verdict) {
     let failure = verdict.failure
     if let time = verdict.roundTrip {
       Log.notice(
@@ -367,20 +379,34 @@ package final class Helper {
     } else {
       Log.notice("\(peer): led over \(path, names), unproven: \(verdict.doubt), and \(failure)")
     }
+    do throws(Errno) {
+      try detours.lead(peer, over: path)
+    } catch {
+      Log.error("\(peer) can't be led over \(path, names): \(error)")
+      return selector.hear(refusalToMove: peer, at: now)
+    }
+    changed(peer, from: former, to: path)
   }
 
   private func restore(_ peer: IPAddress, _ reason: Restoration) {
-    guard let place = moved.firstIndex(where: { $0.peer == peer }) else { return }
-    let path = moved[place].path
-    moved.remove(at: place)
-    mustLookUp = true
+    guard let path = detours.path(to: peer) else { return }
     do throws(Errno) {
-      try routes.release(peer)
+      try detours.release(peer)
       Log.notice("\(peer): no longer led over \(path, names): \(reason)")
     } catch {
       Log.error("the route to \(peer) can't be taken back: \(error)")
     }
+    let isMove = reason == .pathIsBack || reason == .pathFailed
+    changed(peer, from: path, to: isMove ? selector.uplinks.usual(peer.family) : nil)
+  }
+
+  /// The daemon is to follow.
+  private func changed(_ peer: IPAddress, from former: Path?, to path: Path?) {
+    mustLookUp = true
     daemon?.askSoon(at: Clock.bootTime())
+    if let former, let path, !former.sharesUplink(with: path), locals[peer] != nil {
+      detours.expect(peer, from: former, to: path, at: Clock.bootTime())
+    }
   }
 
   private func tell(_ peer: IPAddress, _ notice: Notice) {
@@ -396,11 +422,10 @@ package final class Helper {
 
   /// At the end.
   private func takeBack() {
-    for (peer, _) in moved {
-      do throws(Errno) { try routes.release(peer) } catch {
-        Log.error("the route to \(peer) can't be taken back: \(error)")
-      }
+    do throws(Errno) {
+      try detours.takeBack()
+    } catch {
+      Log.error("what was changed can't be taken back: \(error) (the next mif-mobike tries again)")
     }
-    moved = []
   }
 }

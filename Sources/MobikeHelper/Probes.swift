@@ -5,8 +5,7 @@ import Platform
 import Wire
 
 /// The probes on their way, each on a UDP socket of its own: bound to the path's interface and address, and connected to
-/// the peer, so that the kernel hands over the answer and the ICMP errors that are about it. None of that needs a
-/// privilege.
+/// the peer, so that the kernel hands over the answer and the ICMP errors that are about it.
 struct Probes: ~Copyable {
   private final class Socket {
     let descriptor: Descriptor
@@ -24,11 +23,13 @@ struct Probes: ~Copyable {
   private var sockets: [UInt32: Socket] = [:]
 
   /// Sends a probe. What became of it where that is known at once.
+  /// - Parameter mark: by which a rule knows the path; 0 where the interface says enough.
   mutating func send(
-    _ number: UInt32, to peer: IPAddress, port: UInt16, _ path: Path, in poller: borrowing Poller, token: UInt64
+    _ number: UInt32, to peer: IPAddress, port: UInt16, _ path: Path, mark: UInt32, in poller: borrowing Poller,
+    token: UInt64
   ) -> ProbeOutcome {
     do throws(Errno) {
-      let socket = try Probes.open(peer, port, path)
+      let socket = try Probes.open(peer, port, path, mark)
       try poller.add(socket.descriptor.number, token: token, .read)
       sockets[number] = socket
       return Probes.send(socket)
@@ -58,13 +59,16 @@ struct Probes: ~Copyable {
     return Probes.error(socket)
   }
 
-  private static func open(_ peer: IPAddress, _ port: UInt16, _ path: Path) throws(Errno) -> Socket {
+  private static func open(
+    _ peer: IPAddress, _ port: UInt16, _ path: Path, _ mark: UInt32
+  ) throws(Errno) -> Socket {
     let (domain, level, name) =
       peer.family == .v4 ? (AF_INET, Int32(IPPROTO_IP), IP_RECVERR) : (AF_INET6, Int32(IPPROTO_IPV6), IPV6_RECVERR)
     let kind = Int32(SOCK_DGRAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
     let number = try valueOrErrno { CLinux.socket(domain, kind, 0) }
     let descriptor = Descriptor(taking: number)
     try descriptor.setOption(level: SOL_SOCKET, SO_BINDTOIFINDEX, Int32(truncatingIfNeeded: path.interface))
+    if mark != 0 { try descriptor.setOption(level: SOL_SOCKET, SO_MARK, Int32(bitPattern: mark)) }
     try descriptor.setOption(level: level, name, 1)
     var address = sockaddr_storage()
     let own = fill(&address, path.source, 0, interface: path.interface)

@@ -15,5 +15,5 @@ package struct Path: Hashable, Sendable {
   }
 
   /// Whether both leave by the same interface to the same router.
-  func sharesUplink(with other: Path) -> Bool { interface == other.interface && gateway == other.gateway }
+  package func sharesUplink(with other: Path) -> Bool { interface == other.interface && gateway == other.gateway }
 }

@@ -7,7 +7,7 @@ package import Wire
 /// Nothing that a stranger can forge moves anything: a hint leads to probes of the path in use and of all others at
 /// once, and a peer is moved where its path has failed and another one has answered.
 package struct PathSelector: Sendable {
-  package private(set) var uplinks = Uplinks()
+  package var uplinks = Uplinks()
   private var peers: [Peer] = []
   private let settings: Settings
   private var nextNumber: UInt32 = 1
@@ -128,6 +128,15 @@ package struct PathSelector: Sendable {
       settle(index, probe, outcome.isAnswer ? .answered(now.nanoseconds - known.sent.nanoseconds) : outcome)
       return evaluate(index, at: now)
     }
+  }
+
+  /// The kernel would not have the move: it is tried again, but ever more rarely.
+  package mutating func hear(refusalToMove peer: IPAddress, at now: Instant) {
+    guard let index = peers.firstIndex(where: { $0.address == peer }) else { return }
+    endCheck(index)
+    peers[index].moved = nil
+    peers[index].isStuck = true
+    schedule(index, at: now)
   }
 
   /// Lets time pass.
@@ -278,6 +287,7 @@ package struct PathSelector: Sendable {
 
   private mutating func move(_ index: Int, to path: Path, _ verdict: Verdict, at now: Instant) {
     peers[index].check?.isDecided = true
+    if !peers[index].isStuck { peers[index].retry = settings.retryInterval }
     if peers[index].moved == nil, path == uplinks.usual(path.source.family),
       !(peers[index].check?.current?.sharesUplink(with: path) ?? false)
     {
@@ -295,7 +305,6 @@ package struct PathSelector: Sendable {
     peers[index].isStuck = false
     peers[index].damping.moved(at: now)
     peers[index].goodSince = nil
-    peers[index].retry = settings.retryInterval
     peers[index].triggers = []
     if peer.moved != nil, uplinks.usual(path.source.family)?.sharesUplink(with: path) ?? false {
       restore(index, .pathFailed)

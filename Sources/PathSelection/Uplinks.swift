@@ -17,6 +17,8 @@ package struct Uplinks: Sendable {
   private var links: [UInt32: Condition] = [:]
   private var addresses: [InterfaceAddress] = []
   private var routes: [DefaultRoute] = []
+  /// Default routes that were taken away on purpose: for a path's sake they are there.
+  private var withheld: [DefaultRoute] = []
 
   package init() {}
 
@@ -52,6 +54,7 @@ package struct Uplinks: Sendable {
       routes.append(route)
       return true
     case .defaultRouteRemoved(let route):
+      if withheld.contains(route) { return false }
       let count = routes.count
       routes.removeAll { $0 == route }
       return routes.count != count
@@ -70,6 +73,20 @@ package struct Uplinks: Sendable {
       }
     }
     return paths
+  }
+
+  /// The default route of a path is about to be taken away on purpose, and is still a path until it is given back.
+  package mutating func withhold(_ path: Path) {
+    withheld += routes.filter { $0.isPart(of: path) && !withheld.contains($0) }
+  }
+
+  /// And about to be given back.
+  package mutating func giveBack(_ path: Path) { withheld.removeAll { $0.isPart(of: path) } }
+
+  /// Whether the kernel, asked for the interface alone, would send to this path's router and no other.
+  package func isAlone(_ path: Path) -> Bool {
+    let others = routes.filter { $0.interface == path.interface && $0.family == path.source.family }
+    return others.allSatisfy { $0.gateway == path.gateway }
   }
 
   /// Whether packets from an address can leave by this path.
@@ -117,6 +134,12 @@ package struct Uplinks: Sendable {
       best.insert((rank, address), at: best.firstIndex { $0.rank > rank } ?? best.endIndex)
     }
     return best.prefix(Uplinks.pathsOfRouter).map { $0.address.prefix.address }
+  }
+}
+
+extension DefaultRoute {
+  fileprivate func isPart(of path: Path) -> Bool {
+    interface == path.interface && gateway == path.gateway && family == path.source.family
   }
 }
 

@@ -167,3 +167,19 @@ private func framed(_ packet: [UInt8]) -> [UInt8] {
     #expect(try SecurityAssociation.read(bytes[...])?.isEstablished == true)
   }
 }
+
+@Suite struct AddressUpdateTests {
+  /// The new addresses stand before the IKE_SA, which has the old ones.
+  @Test func `An ike-update tells where to`() throws {
+    func value(_ key: String, _ value: String) -> [UInt8] {
+      [3, UInt8(key.utf8.count)] + Array(key.utf8) + [0, UInt8(value.utf8.count)] + Array(value.utf8)
+    }
+    let message =
+      value("local-host", "10.2.0.10") + value("local-port", "4500") + value("remote-host", "10.9.0.2")
+      + listed[9...]
+    #expect(
+      try AddressUpdate.read(message[...])
+        == AddressUpdate(local: IPAddress("10.2.0.10")!, remote: IPAddress("10.9.0.2")!))
+    #expect(try AddressUpdate.read(listed[9...]) == nil)
+  }
+}

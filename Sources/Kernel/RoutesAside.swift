@@ -1,0 +1,110 @@
+import CLinux
+import CNetlink
+package import Platform
+package import Wire
+
+/// Ways that packets with a mark of ours take, and no others: each in a table of its own, with a rule that leads there.
+extension RouteChanges {
+  /// "mf", and a number: of the table, and the mark (SO_MARK).
+  private static var firstTable: UInt32 { 0x6D66_0000 }
+  /// Tables at most.
+  private static var limit: Int { 64 }
+  /// Behind the table of local addresses, before everybody else's.
+  private static var priority: UInt32 { 1 }
+
+  /// The mark with which packets leave by this interface and this router, whatever else the routes say. ENOBUFS where
+  /// there are too many already.
+  package func mark(for via: RouteVia, _ family: Family) throws(Errno) -> UInt32 {
+    var via = via
+    via.source = nil
+    var index = aside.firstIndex(of: via)
+    if index == nil {
+      guard aside.count < RouteChanges.limit else { throw .noBufferSpace }
+      index = aside.count
+    }
+    let table = RouteChanges.firstTable | UInt32(index ?? 0)
+    // Again each time: it goes with its link.
+    try add(via, family, table: table)
+    if index == aside.count {
+      try changeRule(Int32(RTM_NEWRULE), NLM_F_CREATE | NLM_F_EXCL, family, table: table)
+      aside.append(via)
+    }
+    return table
+  }
+
+  /// Takes all of them back, those of an earlier process as well.
+  package func releaseAside() throws(Errno) { try releaseAside(try listOwn()) }
+
+  func releaseAside(_ routes: [ListedRoute]) throws(Errno) {
+    aside = []
+    for family in Family.allCases {
+      for table in try listRules(family) { try changeRule(Int32(RTM_DELRULE), 0, family, table: table) }
+    }
+    for route in routes where route.table & ~0xFF == RouteChanges.firstTable {
+      guard let via = route.via else { continue }
+      try deleteIfThere(Int32(RTM_DELROUTE), header(route.family, via)) { request in
+        RouteChanges.fill(request, via, table: route.table)
+      }
+    }
+  }
+
+  private func add(_ via: RouteVia, _ family: Family, table: UInt32) throws(Errno) {
+    try exchange.ask(Int32(RTM_NEWROUTE), NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, header(family, via)) { request in
+      RouteChanges.fill(request, via, table: table)
+    }
+  }
+
+  private func header(_ family: Family, _ via: RouteVia) -> rtmsg {
+    var header = rtmsg()
+    header.rtm_family = RouteChanges.number(family)
+    header.rtm_protocol = RouteChanges.owner
+    header.rtm_type = UInt8(RTN_UNICAST)
+    header.rtm_scope = UInt8(via.gateway == nil ? RT_SCOPE_LINK.rawValue : RT_SCOPE_UNIVERSE.rawValue)
+    return header
+  }
+
+  private static func fill(_ request: borrowing Request, _ via: RouteVia, table: UInt32) {
+    request.put(RTA_TABLE, table)
+    request.put(RTA_OIF, via.interface)
+    if let gateway = via.gateway { request.put(RTA_GATEWAY, gateway) }
+    // charon considers the routes of all tables: this one comes last.
+    request.put(RTA_PRIORITY, UInt32.max - 1)
+  }
+
+  private func changeRule(_ type: Int32, _ flags: Int32, _ family: Family, table: UInt32) throws(Errno) {
+    var header = fib_rule_hdr()
+    header.family = RouteChanges.number(family)
+    header.action = UInt8(FR_ACT_TO_TBL)
+    let fill = { (request: borrowing Request) in
+      request.put(Int32(FRA_TABLE), table)
+      request.put(Int32(FRA_FWMARK), table)
+      request.put(Int32(FRA_FWMASK), UInt32.max)
+      request.put(Int32(FRA_PRIORITY), RouteChanges.priority)
+      request.put(Int32(FRA_PROTOCOL), byte: RouteChanges.owner)
+    }
+    if flags == 0 { return try deleteIfThere(type, header, fill) }
+    do throws(Errno) {
+      try exchange.ask(type, NLM_F_ACK | flags, header, filling: fill)
+    } catch {
+      if error != .exists { throw error }
+    }
+  }
+
+  /// The tables that rules of ours lead to.
+  private func listRules(_ family: Family) throws(Errno) -> [UInt32] {
+    var header = fib_rule_hdr()
+    header.family = RouteChanges.number(family)
+    var tables: [UInt32] = []
+    try exchange.ask(
+      Int32(RTM_GETRULE), NLM_F_DUMP, header,
+      each: { message in
+        var (table, owner): (UInt32?, UInt8?)
+        message.attributes(after: fib_rule_hdr.self) { attribute in
+          if attribute.type == FRA_TABLE { table = attribute.uint32 }
+          if attribute.type == FRA_PROTOCOL { owner = attribute.uint8 }
+        }
+        if let table, owner == RouteChanges.owner, tables.count < RouteChanges.listLimit { tables.append(table) }
+      })
+    return tables
+  }
+}

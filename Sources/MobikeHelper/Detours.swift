@@ -1,0 +1,132 @@
+import Kernel
+import PathSelection
+import Platform
+import Wire
+
+/// The routes that are changed so that daemons move: host routes to peers, and default routes that are taken away until
+/// a daemon has followed.
+///
+/// A daemon that prefers the best path (charon's `prefer_best_path`) follows the host route. One that doesn't stays on its
+/// address as long as there is any route by which it could use it: then the default route of the path that it is to leave
+/// is taken away, and given back as soon as it has moved. Other programs' packets take another default route meanwhile.
+final class Detours {
+  /// For how long a daemon may take to follow a host route: charon waits 0.1 s by itself. Nanoseconds.
+  private static let patience: UInt64 = 250_000_000
+  /// And at most, when the default route is away as well.
+  private static let lastPatience: UInt64 = 2_000_000_000
+
+  /// A daemon that is to move.
+  private struct Expectation {
+    let peer: IPAddress
+    let from: Path
+    /// The address that its IKE_SA is to have.
+    let address: IPAddress
+    var deadline: UInt64
+    var isWithheld = false
+    var isFulfilled = false
+  }
+
+  private let routes: RouteChanges
+  private let means: Means
+  /// Host routes.
+  private var led: [(peer: IPAddress, path: Path)] = []
+  private var expectations: [Expectation] = []
+
+  init(_ routes: RouteChanges, _ means: Means) {
+    self.routes = routes
+    self.means = means
+  }
+
+  /// When `advance` is to be called, nanoseconds of CLOCK_BOOTTIME.
+  var deadline: UInt64? { expectations.map { $0.isFulfilled ? 0 : $0.deadline }.min() }
+
+  func path(to peer: IPAddress) -> Path? { led.first { $0.peer == peer }?.path }
+
+  func lead(_ peer: IPAddress, over path: Path) throws(Errno) {
+    let via = RouteVia(interface: path.interface, gateway: path.gateway, source: path.source)
+    let place = led.firstIndex { $0.peer == peer }
+    try routes.lead(peer, over: via, replacing: place != nil)
+    if let place { led[place].path = path } else { led.append((peer, path)) }
+  }
+
+  func release(_ peer: IPAddress) throws(Errno) {
+    led.removeAll { $0.peer == peer }
+    try routes.release(peer)
+  }
+
+  func takeBack() throws(Errno) {
+    expectations = []
+    led = []
+    _ = try routes.releaseAll()
+  }
+
+  /// The daemon is to leave a path for another one.
+  func expect(_ peer: IPAddress, from: Path, to path: Path, at now: UInt64) {
+    for index in expectations.indices where expectations[index].peer == peer { expectations[index].isFulfilled = true }
+    expectations.append(
+      Expectation(
+        peer: peer, from: from, address: path.source,
+        deadline: means == .defaultRoute ? now : now + Detours.patience))
+  }
+
+  /// The addresses that IKE_SAs have now, by peers.
+  func hear(_ locals: [IPAddress: IPAddress]) {
+    for index in expectations.indices {
+      let local = locals[expectations[index].peer]
+      if local == nil || local == expectations[index].address { expectations[index].isFulfilled = true }
+    }
+  }
+
+  /// Takes default routes away, or gives them back, where it is time to.
+  func advance(to now: UInt64, _ uplinks: inout Uplinks, _ names: InterfaceNames) {
+    for index in expectations.indices where !expectations[index].isFulfilled && expectations[index].deadline <= now {
+      let expectation = expectations[index]
+      let wasLast = expectation.isWithheld || means == .hostRoute
+      if wasLast || !withhold(expectation, &uplinks, names) {
+        Log.warning(
+          """
+          \(expectation.peer): the IKE daemon does not follow, its IKE_SA is still not on \
+          \(expectation.address) (does it speak MOBIKE?)
+          """)
+        expectations[index].isFulfilled = true
+      } else {
+        expectations[index].isWithheld = true
+        expectations[index].deadline = now + Detours.lastPatience
+      }
+    }
+    for expectation in expectations where expectation.isFulfilled && expectation.isWithheld {
+      giveBack(expectation, &uplinks, names)
+    }
+    expectations.removeAll { $0.isFulfilled }
+  }
+
+  private func withhold(_ expectation: Expectation, _ uplinks: inout Uplinks, _ names: InterfaceNames) -> Bool {
+    let path = expectation.from
+    // For another peer's sake, or gone already.
+    let isAway = expectations.contains { $0.isWithheld && $0.from.sharesUplink(with: path) }
+    if isAway || !uplinks.has(path) { return true }
+    uplinks.withhold(path)
+    do throws(Errno) {
+      try routes.withhold(
+        expectation.peer, via: RouteVia(interface: path.interface, gateway: path.gateway, source: nil))
+      Log.notice("\(expectation.peer): the default route of \(path, names) is taken away until the IKE_SA has moved")
+      return true
+    } catch {
+      uplinks.giveBack(path)
+      Log.error("the default route of \(path, names) can't be taken away: \(error)")
+      return false
+    }
+  }
+
+  private func giveBack(_ expectation: Expectation, _ uplinks: inout Uplinks, _ names: InterfaceNames) {
+    let path = expectation.from
+    if expectations.contains(where: { !$0.isFulfilled && $0.isWithheld && $0.from.sharesUplink(with: path) }) { return }
+    uplinks.giveBack(path)
+    do throws(Errno) {
+      try routes.giveBack(path.source.family, through: path.interface)
+      Log.notice("\(expectation.peer): the default route of \(path, names) is given back")
+    } catch {
+      Log.error("the default route of \(path, names) can't be given back: \(error)")
+    }
+  }
+}
