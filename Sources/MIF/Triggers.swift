@@ -71,6 +71,8 @@ public struct TriggerOrigin: Hashable, Sendable {
   public let interfaceName: String
   /// The provisioning domain's identifier, 0 where none is known.
   public let domain: UInt32
+  /// Who added it, for the source client.
+  public let user: UInt32?
   public let source: Source
   /// The error, for the source ICMP.
   public let icmp: ICMPError?
@@ -85,7 +87,8 @@ public struct TriggerOrigin: Hashable, Sendable {
   init(_ origin: Origin, isIPv6: Bool) {
     interface = origin.interface
     interfaceName = String(decoding: origin.interfaceName.bytes, as: UTF8.self)
-    domain = origin.pvd
+    domain = origin.source == .client ? 0 : origin.pvd
+    user = origin.source == .client ? origin.pvd : nil
     source =
       switch origin.source {
       case .kernel: .kernel

@@ -126,7 +126,7 @@ package struct Origin: Hashable, Sendable {
   /// 0 where no interface is known.
   package var interface: UInt32
   package var interfaceName: InterfaceName
-  /// 0 where no provisioning domain is known.
+  /// 0 where no provisioning domain is known. Of a client's trigger, which has none, it is the user who added it.
   package var pvd: UInt32
   package var source: Source
   /// Type and code of the ICMP error (of ICMPv6 where the trigger's addresses are IPv6), 0 for other sources.

@@ -9,6 +9,8 @@ package struct Configuration: Sendable {
   package var means = Means.mildest
   /// Peers of daemons that do not speak VICI.
   package var peers: [Association] = []
+  /// Users whose triggers are heard as the agent's own are.
+  package var trustedUsers: [UInt32] = []
   /// Who it becomes if it is started as root: `user`, or else the user `mif-mobike` of /etc/passwd, or else nobody.
   package var identity: (user: UInt32, group: UInt32)? {
     switch user {
@@ -47,6 +49,7 @@ package struct Configuration: Sendable {
     case "probe-interval": paths.probeInterval = try seconds(value, 0...86_400)
     case "move-interval": paths.moveInterval = try seconds(value, 1...3_600)
     case "move-limit": paths.moveLimit = try seconds(value, 1...86_400)
+    case "trust-user": trustedUsers.append(try SettingLines.number(value, 0...4_294_967_294))
     case "user": user = try SettingLines.number(value, 0...4_294_967_294)
     case "group": group = try SettingLines.number(value, 0...4_294_967_294)
     default: throw .unknownKey

@@ -244,8 +244,10 @@ package final class Helper {
   }
 
   private func hear(_ trigger: TriggerRecord) {
-    // What other programs say is not the agent's word.
-    guard let origin = trigger.origin, origin.source != .client else { return }
+    // What other programs say is not the agent's word; theirs have their user for a PvD.
+    guard let origin = trigger.origin,
+      origin.source != .client || configuration.trustedUsers.contains(origin.pvd)
+    else { return }
     switch trigger.type {
     case .destinationUnreachable:
       guard trigger.addresses.count == 2 else { return }

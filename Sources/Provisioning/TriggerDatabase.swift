@@ -23,7 +23,7 @@ extension NetworkState {
     }
     clientTriggers += 1
     triggersOfUsers[user] = owned + 1
-    let origin = Origin(source: .client, timestamp: moment.timestamp)
+    let origin = Origin(pvd: user, source: .client, timestamp: moment.timestamp)
     let trigger = triggers.add(Trigger(type: type, owner: .user(uid: user), addresses: addresses, origin: origin))
     count(.triggersAdded)
     announcements.append(.trigger(.added, trigger))

@@ -79,6 +79,7 @@ enum Objects {
       ("interface", origin.interfaceName.isEmpty ? .null : .string(origin.interfaceName)),
       ("ifindex", origin.interface == 0 ? .null : .number(UInt64(origin.interface))),
       ("pvd", origin.domain == 0 ? .null : .number(UInt64(origin.domain))),
+      ("user", origin.user.map { .number(UInt64($0)) } ?? .null),
       ("count", .number(UInt64(origin.count))), ("flags", .strings(origin.addressState.names)),
       ("reason", origin.removal.map { .string($0.rawValue) } ?? .null),
       ("timestamp", .number(origin.timestamp)),

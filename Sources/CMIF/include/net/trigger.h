@@ -133,7 +133,7 @@ struct tdb_origin {
   uint16_t tdb_origin_pltype;
   uint32_t tdb_origin_ifindex;    /* 0: no interface is known */
   char tdb_origin_ifname[16];     /* filled up with zeros, the last one is always there */
-  uint32_t tdb_origin_pvd;        /* the provisioning domain's id, 0 if none is known */
+  uint32_t tdb_origin_pvd;        /* the provisioning domain's id, 0 if none is known; of a client's: whose it is (uid) */
   uint8_t tdb_origin_source;      /* TDB_SOURCE_... */
   uint8_t tdb_origin_icmp_type;   /* of ICMPv6 where the addresses are IPv6 */
   uint8_t tdb_origin_icmp_code;
