@@ -148,6 +148,9 @@ if !embedded {
     .testTarget(
       name: "PathSelectionTests", dependencies: ["PathSelection", "Provisioning", "Messages", "Wire"],
       swiftSettings: language),
+    .testTarget(
+      name: "MobikeHelperTests", dependencies: ["MobikeHelper", "PathSelection", "Text", "Wire"],
+      swiftSettings: language),
     .testTarget(name: "PvDInfoTests", dependencies: ["mif-pvdinfo", "Messages", "Wire"], swiftSettings: language),
     .testTarget(
       name: "PlatformTests", dependencies: ["Platform", "CLinux"], cSettings: linux, swiftSettings: language),
