@@ -63,7 +63,8 @@ struct Host {
       .link(
         Link(
           index: index, name: InterfaceName(bytes), isUp: isUp, hasCarrier: isUp && hasCarrier, mtu: mtu,
-          master: master, handsFramesOn: handsFramesOn, routingTable: routingTable, hardwareAddress: 0x0200_5e10_0002_0000, hardwareAddressLength: 6)))
+          master: master, handsFramesOn: handsFramesOn, routingTable: routingTable,
+          hardwareAddress: 0x0200_5e10_0002_0000, hardwareAddressLength: 6)))
   }
 
   mutating func address(
