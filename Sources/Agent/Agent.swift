@@ -27,7 +27,7 @@ package final class Agent {
 
   /// ICMP errors looked at before everybody else has a turn, and at most a few more,
   private static let errorBite = 256
-  /// and those of each family before control packets have.
+  /// and those before control packets have.
   private static let errorMorsel = 32
   /// Netlink messages likewise.
   private static let kernelBite = 32

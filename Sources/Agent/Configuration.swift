@@ -14,9 +14,9 @@ package struct Configuration: Sendable {
   package var subscribers = Subscribers.Settings()
   /// The programs that the keeper runs.
   package var hooks = Hooks()
-  /// Bytes of each of the two control rings and of each of the two error rings.
-  package var controlRing = 128 * 1024
-  package var errorRing = 384 * 1024
+  /// Bytes of the ring of control packets and of that of ICMP errors.
+  package var controlRing = 256 * 1024
+  package var errorRing = 768 * 1024
   /// Whether DHCP clients on this host are followed, which costs every packet of their interfaces a copy.
   package var followsDHCPClients = true
 

@@ -1,5 +1,5 @@
 /// How ICMP errors are waited for. A few wake the loop, each at once. In a flood a wake-up costs many times what the error
-/// does that it brings: then the rings are looked at by the clock, and nobody is woken by what comes into them.
+/// does that it brings: then their ring is looked at by the clock, and nobody is woken by what comes into it.
 package struct ErrorPace {
   /// A flood begins with so many errors within a window,
   private static let most = 32
@@ -7,14 +7,14 @@ package struct ErrorPace {
   /// and ends when fewer come from one look to the next.
   private static let least = 8
   /// From one look to the next, nanoseconds: as late as an error of a flood can be. A ring of the default size holds what
-  /// 500,000 frames a second bring in three of it.
+  /// 500,000 frames a second bring in six of it.
   private static let interval: UInt64 = 1_000_000
 
   package init() {}
 
   private var heard = 0
   private var windowStart: UInt64 = 0
-  /// When the rings are looked at next, nanoseconds of CLOCK_BOOTTIME; nil while errors wake the loop.
+  /// When the ring is looked at next, nanoseconds of CLOCK_BOOTTIME; nil while errors wake the loop.
   package private(set) var nextLook: UInt64?
 
   /// Takes in how many errors a look brought. True if from now on they wake the loop, or no longer do.

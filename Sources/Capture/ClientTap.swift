@@ -29,9 +29,7 @@ package struct ClientTap: ~Copyable {
   /// - Parameter interface: its index. It may be down: it is heard once it is up.
   package static func open(interface: UInt32) throws(SystemFailure) -> Descriptor {
     Descriptor(
-      taking: try openPacketSocket(
-        Filter.clientRequests(), etherType: UInt16(ETH_P_ALL), interface: interface
-      ) { number throws(SystemFailure) in
+      taking: try openPacketSocket(Filter.clientRequests(), interface: interface) { number throws(SystemFailure) in
         try setPacketOption(number, PACKET_AUXDATA, Int32(1), "ask for checksum states")
         // A dozen requests: a client sends a few a minute.
         _ = try valueOrFailure("bound a packet socket's buffer") {

@@ -42,6 +42,8 @@ struct FilterAssembler {
     case etherType
     /// 1 where the packet has an 802.1Q tag (that the card or the kernel has taken out of the frame).
     case vlanTagPresent
+    /// That tag: priority and VLAN; 0 without.
+    case vlanTag
 
     fileprivate var operand: UInt32 {
       let offset =
@@ -49,6 +51,7 @@ struct FilterAssembler {
         case .packetType: SKF_AD_PKTTYPE
         case .etherType: SKF_AD_PROTOCOL
         case .vlanTagPresent: SKF_AD_VLAN_TAG_PRESENT
+        case .vlanTag: SKF_AD_VLAN_TAG
         }
       return UInt32(bitPattern: SKF_AD_OFF + offset)
     }

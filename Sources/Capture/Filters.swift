@@ -2,58 +2,66 @@ import CLinux
 
 // What the packet sockets let through. Everything else costs the kernel a few instructions and us nothing.
 // Loads past a packet's end refuse it; what a filter lets through is still a stranger's packet, for Wire to judge.
+// Every packet of the host comes by: what most of them are not is asked first.
 extension Filter {
-  /// DHCPv4 to a client (RFC 2131 4.1): UDP to port 68, not a fragment.
-  package static func controlV4() -> Filter {
+  /// DHCPv4 to a client (RFC 2131 4.1): UDP to port 68, not a fragment. Router Advertisements (RFC 4861 4.2) and
+  /// DHCPv6 to a client (RFC 8415 7.2): UDP to port 546; behind more extension headers than are walked, anything
+  /// passes, so that Wire counts it.
+  package static func control() -> Filter {
     var program = FilterAssembler()
+    let v6 = program.newLabel()
+    let icmp = program.newLabel()
+    let udp = program.newLabel()
+    let found = program.newLabel()
+    program.requireIP(v6: v6)
     program.requireUnfragmentedIPv4(protocol: UInt32(IPPROTO_UDP))
     program.setXToIPv4HeaderLength()
     program.load(.half, atXPlus: udpDestination)
-    program.jump(if: .equal(68), to: program.accept)
-    return program.assembled()
-  }
+    program.jump(if: .equal(68), to: found)
+    program.jump(to: program.refuse)
 
-  /// Router Advertisements (RFC 4861 4.2) and DHCPv6 to a client (RFC 8415 7.2): UDP to port 546. Behind more
-  /// extension headers than are walked, anything passes, so that Wire counts it.
-  package static func controlV6() -> Filter {
-    var program = FilterAssembler()
-    let icmp = program.newLabel()
-    let udp = program.newLabel()
-    program.walkIPv6Headers(icmp: icmp, udp: udp, tooMany: program.accept)
+    program.place(v6)
+    program.walkIPv6Headers(icmp: icmp, udp: udp, tooMany: found)
     program.place(icmp)
     program.load(.byte, atXPlus: 0)
-    program.jump(if: .equal(134), to: program.accept)
+    program.jump(if: .equal(134), to: found)
     program.jump(to: program.refuse)
     program.place(udp)
     program.load(.half, atXPlus: udpDestination)
-    program.jump(if: .equal(546), to: program.accept)
+    program.jump(unless: .equal(546), to: program.refuse)
+    program.place(found)
+    program.requireHere()
+    program.jump(to: program.accept)
     return program.assembled()
   }
 
-  /// ICMP destination unreachable (3), redirect (5) and time exceeded (11) (RFC 792), not fragments.
-  package static func errorsV4() -> Filter {
+  /// ICMP destination unreachable (3), redirect (5) and time exceeded (11) (RFC 792), not fragments. ICMPv6 destination
+  /// unreachable (1), packet too big (2) and time exceeded (3) (RFC 4443 3.1 to 3.3), redirect (137) (RFC 4861 4.5).
+  package static func errors() -> Filter {
     var program = FilterAssembler()
+    let v6 = program.newLabel()
+    let icmp = program.newLabel()
+    let found = program.newLabel()
+    program.requireIP(v6: v6)
     program.requireUnfragmentedIPv4(protocol: UInt32(IPPROTO_ICMP))
     program.setXToIPv4HeaderLength()
     program.load(.byte, atXPlus: 0)
-    program.jump(if: .equal(3), to: program.accept)
-    program.jump(if: .equal(11), to: program.accept)
-    program.jump(if: .equal(5), to: program.accept)
-    return program.assembled()
-  }
+    program.jump(if: .equal(3), to: found)
+    program.jump(if: .equal(11), to: found)
+    program.jump(if: .equal(5), to: found)
+    program.jump(to: program.refuse)
 
-  /// ICMPv6 destination unreachable (1), packet too big (2) and time exceeded (3) (RFC 4443 3.1 to 3.3), redirect (137)
-  /// (RFC 4861 4.5).
-  package static func errorsV6() -> Filter {
-    var program = FilterAssembler()
-    let icmp = program.newLabel()
+    program.place(v6)
     program.walkIPv6Headers(icmp: icmp, udp: program.refuse, tooMany: program.refuse)
     program.place(icmp)
     program.load(.byte, atXPlus: 0)
-    program.jump(if: .equal(1), to: program.accept)
-    program.jump(if: .equal(2), to: program.accept)
-    program.jump(if: .equal(3), to: program.accept)
-    program.jump(if: .equal(137), to: program.accept)
+    program.jump(if: .equal(1), to: found)
+    program.jump(if: .equal(2), to: found)
+    program.jump(if: .equal(3), to: found)
+    program.jump(unless: .equal(137), to: program.refuse)
+    program.place(found)
+    program.requireHere()
+    program.jump(to: program.accept)
     return program.assembled()
   }
 
@@ -101,6 +109,23 @@ private let udpSource: UInt32 = 0
 private let udpDestination: UInt32 = 2
 
 extension FilterAssembler {
+  /// Refuses what is not IP; what is IPv6 goes on at `v6`.
+  fileprivate mutating func requireIP(v6: Label) {
+    load(.etherType)
+    jump(if: .equal(UInt32(ETH_P_IPV6)), to: v6)
+    jump(unless: .equal(UInt32(ETH_P_IP)), to: refuse)
+  }
+
+  /// Refuses what a socket of all protocols hears too early: frames for another host, which a promiscuous interface
+  /// or a bridge's port takes in, and what belongs to a VLAN, whose interface hears it next. VLAN 0 is a priority
+  /// without a VLAN (IEEE 802.1Q): such a frame is the interface's own.
+  fileprivate mutating func requireHere() {
+    load(.packetType)
+    jump(if: .equal(UInt32(PACKET_OTHERHOST)), to: refuse)
+    load(.vlanTag)
+    jump(if: .anyBitSet(0x0FFF), to: refuse)
+  }
+
   /// Refuses all but whole packets of one protocol: neither "more fragments" nor an offset (RFC 791 3.1).
   fileprivate mutating func requireUnfragmentedIPv4(protocol number: UInt32) {
     load(.byte, at: ipv4Protocol)

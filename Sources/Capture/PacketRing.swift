@@ -6,11 +6,6 @@ package import Wire
 package struct RingCounters: Hashable, Sendable {
   /// Handed on.
   package var packets: UInt64 = 0
-  /// Not for this host: heard because the interface is promiscuous, or with a VLAN tag that no interface takes
-  /// (the kernel marks both PACKET_OTHERHOST). Not handed on.
-  package var otherHost: UInt64 = 0
-  /// With a VLAN tag still on: it belongs to the VLAN's interface. Not handed on.
-  package var tagged: UInt64 = 0
   /// The kernel found the ring full, as of the last `refreshDropped`.
   package var dropped: UInt64 = 0
 }
@@ -25,11 +20,11 @@ package struct RingCounters: Hashable, Sendable {
     /// ICMP and ICMPv6 errors.
     case errors
 
-    /// In bytes: both kinds in both families are a MiB.
+    /// In bytes: both together are a MiB.
     package var defaultSize: Int {
       switch self {
-      case .control: 128 << 10
-      case .errors: 384 << 10
+      case .control: 256 << 10
+      case .errors: 768 << 10
       }
     }
 
@@ -58,26 +53,22 @@ package struct RingCounters: Hashable, Sendable {
   private var long: [UInt8]
   private var next = 0
 
-  /// Hears one kind of one family on all interfaces, present and future.
+  /// Hears one kind of both families on all interfaces, present and future.
   /// - Parameter size: in bytes; rounded up to whole pages.
   /// The kernel takes some 10 ms to set a ring up and to take it down: for the start, not for the loop.
-  package init(_ kind: Kind, _ family: Family, size: Int? = nil) throws(SystemFailure) {
+  package init(_ kind: Kind, size: Int? = nil) throws(SystemFailure) {
     let filter =
-      switch (kind, family) {
-      case (.control, .v4): Filter.controlV4()
-      case (.control, .v6): Filter.controlV6()
-      case (.errors, .v4): Filter.errorsV4()
-      case (.errors, .v6): Filter.errorsV6()
+      switch kind {
+      case .control: Filter.control()
+      case .errors: Filter.errors()
       }
-    try self.init(
-      filter, etherType: UInt16(family == .v4 ? ETH_P_IP : ETH_P_IPV6), interface: 0, size: size ?? kind.defaultSize,
-      frameSize: kind.frameSize)
+    try self.init(filter, size: size ?? kind.defaultSize, frameSize: kind.frameSize)
   }
 
-  /// - Parameter interface: its index, or 0 for all.
-  init(
-    _ filter: Filter, etherType: UInt16, interface: UInt32, size: Int, frameSize: Int = PacketRing.longestPacket
-  ) throws(SystemFailure) {
+  /// A socket of all protocols is served before the kernel's IP: one of IP's alone comes after it, and the packet that
+  /// it may still look at IP has to copy. So it hears what comes in on ports of bridges too, and before the host's
+  /// own filters; what goes out it need not hear, which would be a copy as well.
+  init(_ filter: Filter, size: Int, frameSize: Int = PacketRing.longestPacket) throws(SystemFailure) {
     // Blocks of one page: larger ones would need memory that hangs together. The mapping has them end to end.
     let page = Int(getpagesize())
     let size = max(size, page).roundedUp(toMultipleOf: page)
@@ -85,7 +76,8 @@ package struct RingCounters: Hashable, Sendable {
       tp_block_size: UInt32(page), tp_block_nr: UInt32(size / page), tp_frame_size: UInt32(frameSize),
       tp_frame_nr: UInt32(size / frameSize))
     let descriptor = Descriptor(
-      taking: try openPacketSocket(filter, etherType: etherType, interface: interface) { number throws(SystemFailure) in
+      taking: try openPacketSocket(filter, interface: 0) { number throws(SystemFailure) in
+        try setPacketOption(number, PACKET_IGNORE_OUTGOING, Int32(1), "hear only what comes in")
         try setPacketOption(number, PACKET_VERSION, Int32(TPACKET_V2.rawValue), "use TPACKET_V2")
         try setPacketOption(number, PACKET_COPY_THRESH, Int32(1), "ask for long packets")
         try setPacketOption(number, PACKET_RX_RING, layout, "set a packet ring up")
@@ -134,15 +126,6 @@ package struct RingCounters: Hashable, Sendable {
       as: sockaddr_ll.self)
     if status & UInt32(TP_STATUS_LOSING) != 0 { isLosing = true }
     let length = status & UInt32(TP_STATUS_COPY) != 0 ? receiveLong() : 0
-    if Int32(address.sll_pkttype) == PACKET_OTHERHOST {
-      counters.otherHost &+= 1
-      return
-    }
-    // VLAN 0 is a priority without a VLAN (IEEE 802.1Q): such a frame is the interface's own.
-    if status & UInt32(TP_STATUS_VLAN_VALID) != 0 && header.tp_vlan_tci & 0x0FFF != 0 {
-      counters.tagged &+= 1
-      return
-    }
     let family: Family = Int32(clinux_ntohs(address.sll_protocol)) == ETH_P_IP ? .v4 : .v6
     let kept = unsafe RawSpan(_unsafeStart: frame + Int(header.tp_net), byteCount: Int(header.tp_snaplen))
     var arrival = Arrival(

@@ -1,13 +1,12 @@
 import CLinux
 import Platform
 
-/// Opens a cooked packet socket. It is created for no protocol and bound last, when filter and all else stand: it hears
+/// Opens a cooked packet socket of all protocols. It is created for no protocol and bound last, when filter and all else stand: it hears
 /// nothing before that, so nothing that the filter refuses ever waits in it.
-/// - Parameter etherType: ETH_P_*, in host order.
 /// - Parameter interface: an index, or 0 for all interfaces, present and future.
 /// - Parameter prepare: sets the socket up before it hears anything.
 func openPacketSocket(
-  _ filter: Filter, etherType: UInt16, interface: UInt32, _ prepare: (Int32) throws(SystemFailure) -> Void
+  _ filter: Filter, interface: UInt32, _ prepare: (Int32) throws(SystemFailure) -> Void
 ) throws(SystemFailure) -> Int32 {
   let number = try valueOrFailure("open a packet socket", hint: "it needs root or CAP_NET_RAW") {
     socket(AF_PACKET, Int32(SOCK_DGRAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue), 0)
@@ -17,7 +16,7 @@ func openPacketSocket(
     try attach(filter, to: number)
     var address = sockaddr_ll()
     address.sll_family = UInt16(AF_PACKET)
-    address.sll_protocol = clinux_htons(etherType)
+    address.sll_protocol = clinux_htons(UInt16(ETH_P_ALL))
     address.sll_ifindex = Int32(bitPattern: interface)
     _ = try valueOrFailure("bind a packet socket") {
       unsafe clinux_bind(number, &address, socklen_t(MemoryLayout<sockaddr_ll>.size))

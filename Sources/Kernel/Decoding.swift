@@ -52,33 +52,40 @@ enum Decoding {
       hasCarrier: header.ifi_flags & InterfaceFlags.running != 0,
       isLoopback: header.ifi_flags & InterfaceFlags.loopback != 0,
       isPointToPoint: header.ifi_flags & InterfaceFlags.pointToPoint != 0, mtu: 0)
+    var port: (keepsFrames: Bool, table: UInt32?) = (false, nil)
     message.attributes(after: ifinfomsg.self) { attribute in
       switch attribute.type {
       case IFLA_IFNAME: link.name = attribute.name
       case IFLA_MTU: link.mtu = attribute.uint32 ?? 0
       case IFLA_MASTER: link.master = attribute.uint32 ?? 0
-      case IFLA_LINKINFO: link.routingTable = routingTable(attribute) ?? link.routingTable
+      case IFLA_LINKINFO: port = portInformation(attribute)
       case IFLA_ADDRESS: (link.hardwareAddress, link.hardwareAddressLength) = attribute.hardwareAddress
       default: break
       }
     }
+    link.handsFramesOn = link.master != 0 && !port.keepsFrames
+    link.routingTable = port.table ?? link.routingTable
     // A wireless event has no name (IFLA_WIRELESS), and says nothing of the link itself.
     return link.name == .empty ? .other : .value(link)
   }
 
-  /// What IFLA_LINKINFO tells of a VRF's port: the VRF's table.
-  private static func routingTable(_ information: Attribute) -> UInt32? {
-    var isPort = false
+  /// What IFLA_LINKINFO tells of a port: whether its frames end on it all the same, as those of a VRF's port and those of
+  /// batman-adv's that are not batman-adv's own; and a VRF's table.
+  private static func portInformation(_ information: Attribute) -> (keepsFrames: Bool, table: UInt32?) {
+    var isOfVRF = false
+    var keepsFrames = false
     var table: UInt32?
     information.forEach { attribute in
       switch attribute.type {
-      case IFLA_INFO_SLAVE_KIND: isPort = attribute.name == InterfaceName("vrf".utf8)
+      case IFLA_INFO_SLAVE_KIND:
+        isOfVRF = attribute.name == InterfaceName("vrf".utf8)
+        keepsFrames = isOfVRF || attribute.name == InterfaceName("batadv".utf8)
       case IFLA_INFO_SLAVE_DATA:
         attribute.forEach { if $0.type == IFLA_VRF_PORT_TABLE { table = $0.uint32 } }
       default: break
       }
     }
-    return isPort ? table : nil
+    return (keepsFrames, isOfVRF ? table : nil)
   }
 
   /// RTM_NEWADDR, RTM_DELADDR.

@@ -11,6 +11,10 @@ extension NetworkState {
     _ bytes: RawSpan, _ family: Family, _ arrival: Arrival, at instant: Instant,
     verify: (FlowQuestion) -> FlowVerdict = { _ in .live }
   ) {
+    // Heard again on the master, if it is for this host.
+    if ports > 0, let place = places[arrival.interface], interfaces[place].link.handsFramesOn {
+      return count(.heardOnPort)
+    }
     let moment = Moment(instant, timestamp: arrival.timestamp)
     do throws(Refusal) {
       switch try Packet.decode(bytes, family: family, arrival: arrival) {

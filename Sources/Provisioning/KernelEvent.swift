@@ -29,6 +29,8 @@ package struct Link: Hashable, Sendable {
   package var mtu: UInt32
   /// The index of the bridge, bond or VRF that the link belongs to, 0 for none.
   package var master: UInt32
+  /// What arrives is the master's: the link is a port of a bridge, a bond or a team, not of a VRF.
+  package var handsFramesOn: Bool
   /// Whose default routes are the link's: the main table, or that of its VRF.
   package var routingTable: UInt32
   /// Up to 8 bytes, the first one highest; `hardwareAddressLength` says how many count.
@@ -37,7 +39,7 @@ package struct Link: Hashable, Sendable {
 
   package init(
     index: UInt32, name: InterfaceName, isUp: Bool, hasCarrier: Bool, isLoopback: Bool = false,
-    isPointToPoint: Bool = false, mtu: UInt32 = 1500, master: UInt32 = 0,
+    isPointToPoint: Bool = false, mtu: UInt32 = 1500, master: UInt32 = 0, handsFramesOn: Bool = false,
     routingTable: UInt32 = RoutingTable.main, hardwareAddress: UInt64 = 0, hardwareAddressLength: UInt8 = 0
   ) {
     self.index = index
@@ -48,6 +50,7 @@ package struct Link: Hashable, Sendable {
     self.isPointToPoint = isPointToPoint
     self.mtu = mtu
     self.master = master
+    self.handsFramesOn = handsFramesOn
     self.routingTable = routingTable
     self.hardwareAddress = hardwareAddress
     self.hardwareAddressLength = hardwareAddressLength

@@ -49,6 +49,7 @@ extension NetworkState {
     let old = interfaces[place].link
     if old == link { return }
     interfaces[place].link = link
+    ports += (link.handsFramesOn ? 1 : 0) - (old.handsFramesOn ? 1 : 0)
     if old.name != link.name || old.isUp != link.isUp || old.hasCarrier != link.hasCarrier {
       announcements.append(.interface(link))
     }
@@ -89,6 +90,7 @@ extension NetworkState {
     if let removed = removedInterfaces[link.name] { removeTrigger(removed, .contradicted, moment) }
     places[link.index] = interfaces.count
     interfaces.append(Interface(link: link))
+    if link.handsFramesOn { ports += 1 }
     announcements.append(.interface(link))
     if link.isUp && !link.hasCarrier { announcements.append(.interfaceGoingUp(link)) }
     let trigger = addTrigger(.interfaceAdded, Trigger.Addresses(), origin(link, .kernel, moment))
@@ -120,6 +122,7 @@ extension NetworkState {
     reconcile(place, moment)
 
     let gone = interfaces[place]
+    if gone.link.handsFramesOn { ports -= 1 }
     removeTrigger(gone.existence, .contradicted, moment)
     if removedInterfaces.count < limits.interfaces {
       var addresses = Trigger.Addresses()

@@ -24,6 +24,8 @@ package struct NetworkState: Sendable {
   var interfaces: [Interface] = []
   /// Places in `interfaces` by ifindex.
   var places: [UInt32: Int] = [:]
+  /// How many interfaces hand what arrives on to a master.
+  var ports = 0
   /// How many interfaces hold an address; what an ICMP error must quote.
   var localAddresses: [IPAddress: Int] = [:]
   /// Kernel events whose link is not known yet.

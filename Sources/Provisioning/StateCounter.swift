@@ -9,7 +9,7 @@ package enum StateCounter: Int, CaseIterable, Sendable {
   case redirects, redirectsForeign
   case dhcpForeignRequest
   case informationRequests, informationKnown, informationRefused, informationNotReached
-  case unknownInterface, parked, parkedFull
+  case unknownInterface, heardOnPort, parked, parkedFull
   case interfacesFull, addressesFull, routesFull, itemsFull
   case triggersAdded, triggersModified, triggersRemoved, triggersRefused
 
@@ -44,6 +44,7 @@ package enum StateCounter: Int, CaseIterable, Sendable {
     case .redirects: "redirect.heard"
     case .redirectsForeign: "redirect.not-from-first-hop"
     case .unknownInterface: "state.unknown-interface"
+    case .heardOnPort: "state.heard-on-port"
     case .dhcpForeignRequest: "dhcp.request-of-another-host"
     case .parked: "state.parked"
     case .parkedFull: "state.parked-full"

@@ -14,7 +14,9 @@ struct FilterCase: CustomTestStringConvertible, Sendable {
   }
 }
 
-private func verdict(_ filter: Filter, _ packet: [UInt8]) -> UInt32? { Interpreter(packet: packet).run(filter) }
+private func verdict(_ filter: Filter, _ packet: [UInt8], _ etherType: UInt32) -> UInt32? {
+  Interpreter(packet: packet, etherType: etherType).run(filter)
+}
 
 @Suite struct Filters {
   /// A DHCPOFFER's first bytes, broadcast from 192.168.1.1: IPv4 (RFC 791 3.1), UDP 67 to 68 (RFC 2131 4.1), op 2.
@@ -53,7 +55,7 @@ private func verdict(_ filter: Filter, _ packet: [UInt8]) -> UInt32? { Interpret
     FilterCase("empty", [], passes: false),
   ])
   func controlV4(_ testCase: FilterCase) {
-    #expect(verdict(.controlV4(), testCase.packet) == (testCase.passes ? Filter.keepAll : 0))
+    #expect(verdict(.control(), testCase.packet, 0x0800) == (testCase.passes ? Filter.keepAll : 0))
   }
 
   @Test(arguments: [
@@ -113,7 +115,7 @@ private func verdict(_ filter: Filter, _ packet: [UInt8]) -> UInt32? { Interpret
     FilterCase("empty", [], passes: false),
   ])
   func controlV6(_ testCase: FilterCase) {
-    #expect(verdict(.controlV6(), testCase.packet) == (testCase.passes ? Filter.keepAll : 0))
+    #expect(verdict(.control(), testCase.packet, 0x86DD) == (testCase.passes ? Filter.keepAll : 0))
   }
 
   @Test(arguments: [
@@ -131,7 +133,7 @@ private func verdict(_ filter: Filter, _ packet: [UInt8]) -> UInt32? { Interpret
     FilterCase("cut before the type", Array(hostUnreachable.prefix(20)), passes: false),
   ])
   func errorsV4(_ testCase: FilterCase) {
-    #expect(verdict(.errorsV4(), testCase.packet) == (testCase.passes ? Filter.keepAll : 0))
+    #expect(verdict(.errors(), testCase.packet, 0x0800) == (testCase.passes ? Filter.keepAll : 0))
   }
 
   @Test(arguments: [
@@ -154,7 +156,50 @@ private func verdict(_ filter: Filter, _ packet: [UInt8]) -> UInt32? { Interpret
           + extensionHeader(next: 60) + extensionHeader(next: 58) + icmpV6(1, [0])), passes: false),
   ])
   func errorsV6(_ testCase: FilterCase) {
-    #expect(verdict(.errorsV6(), testCase.packet) == (testCase.passes ? Filter.keepAll : 0))
+    #expect(verdict(.errors(), testCase.packet, 0x86DD) == (testCase.passes ? Filter.keepAll : 0))
+  }
+
+  struct PlaceCase: CustomTestStringConvertible, Sendable {
+    var testDescription: String
+    var etherType: UInt32 = 0x86DD
+    var packetType: UInt32 = 0
+    var vlanTag: UInt32 = 0
+    var passes: Bool
+  }
+
+  /// What a socket of all protocols is shown beside what is meant for this host, and for this interface of it.
+  @Test(arguments: [
+    PlaceCase(testDescription: "to this host", passes: true),
+    PlaceCase(testDescription: "to all", packetType: 1, passes: true),
+    PlaceCase(testDescription: "to a group", packetType: 2, passes: true),
+    PlaceCase(testDescription: "to another host", packetType: 3, passes: false),
+    PlaceCase(testDescription: "of a VLAN", vlanTag: 0x0005, passes: false),
+    PlaceCase(testDescription: "of a VLAN, with a priority", vlanTag: 0xE005, passes: false),
+    PlaceCase(testDescription: "with a priority only", vlanTag: 0xE000, passes: true),
+    PlaceCase(testDescription: "two VLAN tags", etherType: 0x8100, vlanTag: 0xE000, passes: false),
+    PlaceCase(testDescription: "the same bytes in another protocol", etherType: 0x88B5, passes: false),
+    PlaceCase(testDescription: "the same bytes as IPv4", etherType: 0x0800, passes: false),
+  ])
+  func whereAPacketEnds(_ testCase: PlaceCase) {
+    for (filter, packet) in [
+      (Filter.control(), Filters.advertisement), (Filter.control(), ipv6(17, udp(from: 547, to: 546))),
+      (Filter.errors(), ipv6(58, icmpV6(1, [0, 0, 0, 0]))),
+    ] {
+      let seen = Interpreter(
+        packet: packet, packetType: testCase.packetType, etherType: testCase.etherType, vlanTag: testCase.vlanTag)
+      #expect(seen.run(filter) == (testCase.passes ? Filter.keepAll : 0))
+    }
+  }
+
+  /// Most packets that a gateway forwards are refused within a handful of instructions.
+  @Test func whatMostPacketsAreIsRefusedFirst() {
+    for (packet, etherType) in [(ipv4(6, []), 0x0800), (ipv6(6, []), 0x86DD), ([], 0x0806)] as [([UInt8], UInt32)] {
+      for filter in [Filter.control(), .errors()] {
+        var steps = 0
+        #expect(Interpreter(packet: packet, etherType: etherType).run(filter, steps: &steps) == 0)
+        #expect(steps <= 12)
+      }
+    }
   }
 
   struct RequestCase: CustomTestStringConvertible, Sendable {
@@ -209,12 +254,15 @@ private func verdict(_ filter: Filter, _ packet: [UInt8]) -> UInt32? { Interpret
   /// No program may read past a packet's end or come to no verdict, whatever it is given.
   @Test func cutPacketsAreRefusedOrKept() {
     let packets = [Filters.offer, Filters.hostUnreachable, Filters.advertisement, routerAdvertisement]
-    for filter in [Filter.controlV4(), .controlV6(), .errorsV4(), .errorsV6(), .clientRequests()] {
+    for filter in [Filter.control(), .errors(), .clientRequests()] {
       #expect(filter.instructions.count <= 4096)
       for packet in packets {
         for length in 0...packet.count {
-          let result = Interpreter(packet: Array(packet.prefix(length)), packetType: 4, etherType: 0x86DD).run(filter)
-          #expect(result == 0 || result == Filter.keepAll)
+          for etherType in [0x0800, 0x86DD] as [UInt32] {
+            let seen = Interpreter(packet: Array(packet.prefix(length)), packetType: 4, etherType: etherType)
+            let result = seen.run(filter)
+            #expect(result == 0 || result == Filter.keepAll)
+          }
         }
       }
     }

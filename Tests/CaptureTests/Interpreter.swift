@@ -9,9 +9,17 @@ struct Interpreter {
   var packetType: UInt32 = 0
   var etherType: UInt32 = 0
   var hasVLANTag = false
+  /// Priority and VLAN.
+  var vlanTag: UInt32 = 0
 
   /// How many bytes are kept; 0 refuses the packet. nil if the program is one that the kernel would not take.
   func run(_ filter: Filter) -> UInt32? {
+    var steps = 0
+    return run(filter, steps: &steps)
+  }
+
+  /// The same, adding the number of instructions that ran to `steps`.
+  func run(_ filter: Filter, steps: inout Int) -> UInt32? {
     var a: UInt32 = 0
     var x: UInt32 = 0
     var memory = [UInt32](repeating: 0, count: 16)
@@ -20,6 +28,7 @@ struct Interpreter {
       let instruction = filter.instructions[counter]
       let k = instruction.operand
       counter += 1
+      steps += 1
       switch instruction.code {
       case 0x20, 0x28, 0x30:  // ld, ldh, ldb [k]
         guard let value = load(Int(k), size: instruction.code) else { return 0 }
@@ -50,10 +59,11 @@ struct Interpreter {
 
   private func load(_ offset: Int, size code: UInt16) -> UInt32? {
     if code == 0x20 || code == 0x28 || code == 0x30 {
-      // SKF_AD_OFF is -0x1000: protocol + 0, packet type + 4, VLAN tag present + 48.
+      // SKF_AD_OFF is -0x1000: protocol + 0, packet type + 4, VLAN tag + 44, VLAN tag present + 48.
       switch UInt32(truncatingIfNeeded: offset) {
       case 0xFFFF_F000: return etherType
       case 0xFFFF_F004: return packetType
+      case 0xFFFF_F02C: return vlanTag
       case 0xFFFF_F030: return hasVLANTag ? 1 : 0
       default: break
       }

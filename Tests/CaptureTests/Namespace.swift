@@ -63,7 +63,7 @@ private func sendFrame(_ frame: [UInt8], outOf interface: UInt32, _ socket: Int3
 /// of an EtherType for experiments (RFC 9542 B.1) both ways until one came through each way.
 private func awaitPassage(between near: UInt32, and far: UInt32, _ socket: Int32) throws {
   let keepAll = Filter(instructions: [.init(code: 0x06, whenTrue: 0, whenFalse: 0, operand: Filter.keepAll)])
-  var ear = try PacketRing(keepAll, etherType: 0x88B5, interface: 0, size: 1 << 16)
+  var ear = try PacketRing(keepAll, size: 1 << 16)
   var silent: Set = [near, far]
   for _ in 0..<1000 {
     for interface in [near, far] { sendFrame(ethernet(0x88B5, []), outOf: interface, socket) }

@@ -110,7 +110,7 @@ struct Probe {
   @Test func ourOwnSocketsAreNoClients() throws {
     try inNamespace {
       let cable = try Cable()
-      let ring = try PacketRing(.control, .v4)
+      let ring = try PacketRing(.control)
       let tap = try ClientTap(interface: cable.near)
       #expect(try sightings(ignoring: [tap.inode]) == [])
       #expect(try sightings() == [.interface(cable.near)])

@@ -168,6 +168,29 @@ struct DecodingTests {
     #expect(link.routingTable == expected, "\(name)")
   }
 
+  static let masters: [(String, kind: String, master: UInt32, handsFramesOn: Bool)] = [
+    ("a bridge's port", "bridge", 7, true), ("a bond's port", "bond", 7, true), ("a team's port", "team", 7, true),
+    ("a port of something new", "new", 7, true), ("a port of who does not say what it is", "", 7, true),
+    ("a VRF's port", "vrf", 7, false), ("a port of batman-adv", "batadv", 7, false), ("no port", "", 0, false),
+  ]
+  @Test("where the frames of a link end", arguments: masters)
+  func master(_ name: String, _ kind: String, _ master: UInt32, _ handsFramesOn: Bool) {
+    let port = Bytes(0, [], [Bytes.attribute(4, Array(kind.utf8) + [0])])
+    // IFLA_IFNAME, IFLA_MASTER, IFLA_LINKINFO.
+    let message = Bytes(
+      RTM_NEWLINK, [0, 0, 1, 0] + Bytes.host(UInt32(3)) + Bytes.host(UInt32(0x41)) + Bytes.host(UInt32(0)),
+      [
+        Bytes.attribute(3, Array("up1".utf8) + [0]), Bytes.attribute(10, Bytes.host(master)),
+        Bytes.attribute(0x8012, kind.isEmpty ? [] : port.body),
+      ])
+    guard case .value(let link) = message.decode(Decoding.link) else {
+      Issue.record("\(name): not decoded")
+      return
+    }
+    #expect(link.master == master, "\(name)")
+    #expect(link.handsFramesOn == handsFramesOn, "\(name)")
+  }
+
   static let flags: [(String, UInt32, InterfaceAddress.Flags)] = [
     ("IFA_F_PERMANENT", 0x80, .permanent),
     ("IFA_F_TENTATIVE", 0x40, .tentative),

@@ -7,7 +7,7 @@ import pytest
 
 from labkit import advertise, daemons
 from labkit.advertise import RouterAdvertisement
-from labkit.mif_client import EXPLICIT, Datum, Element, Info, Mif, Prefix, PvdOption, Route, Router, Told
+from labkit.mif_client import CARRIER, EXPLICIT, Datum, Element, Info, Mif, Prefix, PvdOption, Route, Router, Told
 from labkit.processes import wait_until
 from labkit.story import MifEar, Tdb, eventually, tell
 from labkit.topology import DNS6, Lab, Uplink
@@ -237,3 +237,19 @@ def test_tentative_addresses_are_not_told(lab: Lab, up0: Uplink, tdb: Tdb) -> No
     lab.host.ip(f"addr add {up0.router6}/64 dev up0")
     wait_until(lambda: "dadfailed" in lab.host.show("addr", "show", "dev", "up0"), "the duplicate is found")
     tdb.none(type=Kind.IF_ADDRCHANGED, ips=(up0.router6,))
+
+
+def test_a_port_of_a_bridge_is_not_where_an_advertisement_ends(lab: Lab, up0: Uplink, mif: MifEar) -> None:
+    """An advertisement that comes in on a bridge's port is the bridge's, and is told once. Without the bridge it is the port's."""
+    lab.host.ip("link add br0 type bridge forward_delay 0", "link set br0 up", "link set up0 master br0")
+    # The bridge has a carrier once it has a port: then the agent knows the port.
+    mif.expect(kind=Mif.INTERFACE, name="br0", flags=lambda flags: flags & CARRIER)
+    send(lab, up0, RouterAdvertisement(lifetime=600))
+    assert mif.expect(kind=Mif.PVD).interface == lab.host.index("br0")
+    counters = mif.client.statistics()
+    assert (counters["ra.heard"], counters["state.heard-on-port"]) == (1, 1)
+
+    lab.host.ip("link set up0 nomaster")
+    mif.expect(kind=Mif.INTERFACE, name="br0", flags=lambda flags: not flags & CARRIER)
+    send(lab, up0, RouterAdvertisement(lifetime=600))
+    assert mif.expect(kind=Mif.PVD).interface == lab.host.index("up0")

@@ -32,6 +32,32 @@ import Wire
     #expect(host.told() == ["ADDRESS \(one) \(text(address))", "ADD IF_ADDRCHANGED \(text(address))"])
   }
 
+  @Test func `What arrives at a port is its master's, and a VRF's port keeps it`() {
+    var host = Host.withLink()
+    host.link(Host.up1, master: Host.up0, handsFramesOn: true)
+    host.told()
+    host.hear(ra([Build.pio(prefix(1))]), on: Host.up1)
+    // Not decoded: what is wrong with it is counted where it ends.
+    host.hear([0x60], on: Host.up1)
+    #expect(host.told() == [])
+    #expect(host.state.value(.heardOnPort) == 2)
+    #expect(host.state.value(.ipTruncated) == 0)
+    host.hear(ra([Build.pio(prefix(1))]))
+    #expect(host.toldDomains() == ["PVD \(one)", "ELEMENT \(one) RA"])
+
+    host.link(Host.up1, master: Host.up0, routingTable: 10)
+    host.hear(ra([Build.pio(prefix(1))]), on: Host.up1)
+    #expect(host.toldDomains() == ["PVD up1/ra/fe80::1", "ELEMENT up1/ra/fe80::1 RA"])
+    host.link(Host.up1, master: Host.up0, handsFramesOn: true)
+    host.hear(ra([Build.pio(prefix(1))]), on: Host.up1)
+    host.apply(.linkRemoved(index: Host.up1))
+    host.link(Host.up1)
+    host.told()
+    host.hear(ra([Build.pio(prefix(1))]), on: Host.up1)
+    #expect(host.toldDomains() == ["PVD up1/ra/fe80::1", "ELEMENT up1/ra/fe80::1 RA"])
+    #expect(host.state.value(.heardOnPort) == 3)
+  }
+
   @Test func `An address that was there before its advertisement moves to its PvD`() {
     var host = Host.withLink()
     host.address(address)

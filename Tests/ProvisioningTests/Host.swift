@@ -56,14 +56,15 @@ struct Host {
 
   mutating func link(
     _ index: UInt32 = up0, name: String? = nil, isUp: Bool = true, hasCarrier: Bool = true, mtu: UInt32 = 1500,
-    routingTable: UInt32 = RoutingTable.main
+    master: UInt32 = 0, handsFramesOn: Bool = false, routingTable: UInt32 = RoutingTable.main
   ) {
     let bytes = (name ?? "up\(index - 2)").utf8
     apply(
       .link(
         Link(
           index: index, name: InterfaceName(bytes), isUp: isUp, hasCarrier: isUp && hasCarrier, mtu: mtu,
-          routingTable: routingTable, hardwareAddress: 0x0200_5e10_0002_0000, hardwareAddressLength: 6)))
+          master: master, handsFramesOn: handsFramesOn, routingTable: routingTable,
+          hardwareAddress: 0x0200_5e10_0002_0000, hardwareAddressLength: 6)))
   }
 
   mutating func address(

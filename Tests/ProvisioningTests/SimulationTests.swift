@@ -136,7 +136,10 @@ private struct Simulation {
       known.map { String(decoding: $0.name.bytes, as: UTF8.self) }.flatMap { random.isTrue(90) ? $0 : nil }
       ?? names[random.below(names.count)]
     last = "link \(index) \(name)"
-    host.link(index, name: name, isUp: !random.isTrue(25), hasCarrier: !random.isTrue(25))
+    let isPort = random.isTrue(10)
+    host.link(
+      index, name: name, isUp: !random.isTrue(25), hasCarrier: !random.isTrue(25), master: isPort ? Host.up0 : 0,
+      handsFramesOn: isPort)
   }
 
   private mutating func address(_ interface: UInt32) {
@@ -336,6 +339,7 @@ private struct Simulation {
     if state.unreachable.paths.count > limits.unreachablePaths * 5 / 4 { return "too many paths" }
     if state.clientTriggers > limits.clientTriggers { return "too many client triggers" }
     if state.lostConnections.count > 2 * limits.interfaces { return "too many lost connections" }
+    if state.ports != state.interfaces.filter({ $0.link.handsFramesOn }).count { return "ports are miscounted" }
     var expected = state.interfaces.count + state.removedInterfaces.count + state.unreachable.paths.count
     expected += state.clientTriggers + state.lostConnections.count
     var (sources, objects) = (0, 0)
