@@ -39,6 +39,8 @@ _SWANCTL = """connections {{
     version = 2
     mobike = yes
     childless = {childless}
+    # swanctl's own default is none at all.
+    dpd_delay = 30s
     remote_addrs = {remote}
     local {{
       auth = psk
@@ -85,6 +87,7 @@ class Charon:
         self, lab: Lab, namespace: Namespace, remote: Sequence[str], other: str, settings: Settings = Settings()
     ) -> None:
         """`remote`: the other end's addresses, `%any` for a responder. `other`: the other end's name."""
+        self.namespace = namespace
         name = namespace.role
         directory = lab.directory(f"charon-{name}")
         self.socket = directory / "charon.vici"

@@ -1,0 +1,108 @@
+"""Two IKE daemons with an IKE_SA between them, over the host's first uplink, and what may go wrong with that uplink."""
+
+import os
+import socket
+from pathlib import Path
+
+from .agent import Agent
+from .processes import Child, LabError, wait_until
+from .strongswan import Charon, Settings
+from .topology import DNS4, DNS6, PEER4, PEER6, Lab, Uplink
+
+PROTOCOL = 201
+"""The route protocol number that mif-mobike tags its routes with (rtnetlink(7), rtm_protocol)."""
+KEEPALIVE = b"\xff"
+"""RFC 3948, 2.3: what an IKE daemon takes for a NAT's keep-alive, and drops."""
+
+
+class Tunnel:
+    """The host is the initiator. `family` is 4 or 6; the other one is not used."""
+
+    def __init__(self, lab: Lab, family: int = 4, settings: Settings = Settings(), configured: bool = True) -> None:
+        """`configured`: the uplinks get their addresses and routes by hand, up0's are preferred."""
+        self.lab = lab
+        self.family = family
+        self.address = PEER4 if family == 4 else PEER6
+        self.old, self.new = lab.uplinks[0], lab.uplinks[-1]
+        # One address of the peer's: each more is one more path that charon tries.
+        lab.peer.ip(f"addr del {DNS4}/24 dev core0", f"addr del {DNS6}/64 dev core0")
+        lab.peer.ip(f"addr del {PEER6}/64 dev core0" if family == 4 else f"addr del {PEER4}/24 dev core0")
+        if configured:
+            for uplink in lab.uplinks:
+                lab.configure_by_hand(uplink, str(family))
+                lab.reaches(uplink, self.address)
+        self.peer = Charon(lab, lab.peer, ["%any"], "host", settings)
+        self.host = Charon(lab, lab.host, [self.address], "peer", settings)
+        self.host.initiate()
+        self.first = self.host.association
+
+    @property
+    def initiator_spi(self) -> bytes:
+        """It names the IKE_SA in each of its packets (RFC 7296, 3.1)."""
+        return bytes.fromhex(self.first["initiator-spi"])
+
+    def local(self, uplink: Uplink) -> str:
+        return uplink.host4 if self.family == 4 else uplink.host6
+
+    @property
+    def kept(self) -> bool:
+        """Whether both ends still have the IKE_SA that they made, and no other."""
+        names = [[each["initiator-spi"] for each in end.vici.associations()] for end in (self.host, self.peer)]
+        return names == [[self.first["initiator-spi"]]] * 2
+
+    def moved_to(self, address: str, seconds: float = 5.0) -> None:
+        """Waits until both ends use this address of the host's."""
+
+        def agreed() -> bool:
+            return [self.host.association["local-host"], self.peer.association["remote-host"]] == [address] * 2
+
+        wait_until(agreed, f"the IKE_SA moves to {address}", seconds, every=0.05)
+
+    def send(self, count: int = 1) -> None:
+        """Somebody's datagrams to the peer from the old address: what a router's errors are about."""
+        kind = socket.AF_INET if self.family == 4 else socket.AF_INET6
+        with self.lab.host.socket(kind, socket.SOCK_DGRAM) as opened:
+            opened.bind((self.local(self.old), 0))
+            for _ in range(count):
+                try:
+                    opened.sendto(KEEPALIVE, (self.address, 4500))
+                except OSError:
+                    pass  # an uplink that is gone
+
+    def routes(self) -> list[str]:
+        """The host's routes that mif-mobike made."""
+        flag = "-4" if self.family == 4 else "-6"
+        listing = self.lab.host.show(flag, "route", "show", "table", "all", "proto", str(PROTOCOL))
+        return [line.strip() for line in listing.splitlines() if line.strip()]
+
+
+def swallow(lab: Lab, uplink: Uplink) -> None:
+    """The router forwards nothing any more, and doesn't say so."""
+    chain = "chain forward { type filter hook forward priority 0; drop; }"
+    lab.router(uplink).run("nft", f"table inet swallow {{ {chain}; }}")
+
+
+def digest(lab: Lab, uplink: Uplink) -> None:
+    """The end of `swallow`."""
+    lab.router(uplink).run("nft", "delete table inet swallow")
+
+
+def program() -> Path | None:
+    """mif-mobike: MIF_MOBIKE, None where it isn't set."""
+    named = os.environ.get("MIF_MOBIKE")
+    if not named:
+        return None
+    if not os.access(named, os.X_OK):
+        raise LabError(f"MIF_MOBIKE names {named}, which is no executable file")
+    return Path(named).resolve()
+
+
+def mif_mobike(
+    tunnel: Tunnel, agent: Agent, binary: Path, *arguments: str, charon: Charon | None = None, name: str = "mif-mobike"
+) -> Child:
+    """Runs it beside a charon, the host's unless another is named."""
+    charon = charon or tunnel.host
+    return tunnel.lab.spawn(
+        charon.namespace, name, str(binary),
+        "--runtime-dir", str(agent.directory), "--vici", f"unix://{charon.socket}", *arguments,
+    )  # fmt: skip
