@@ -87,7 +87,6 @@ class Charon:
         self, lab: Lab, namespace: Namespace, remote: Sequence[str], other: str, settings: Settings = Settings()
     ) -> None:
         """`remote`: the other end's addresses, `%any` for a responder. `other`: the other end's name."""
-        self.namespace = namespace
         name = namespace.role
         directory = lab.directory(f"charon-{name}")
         self.socket = directory / "charon.vici"

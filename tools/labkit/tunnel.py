@@ -97,12 +97,13 @@ def program() -> Path | None:
     return Path(named).resolve()
 
 
-def mif_mobike(
-    tunnel: Tunnel, agent: Agent, binary: Path, *arguments: str, charon: Charon | None = None, name: str = "mif-mobike"
-) -> Child:
-    """Runs it beside a charon, the host's unless another is named."""
-    charon = charon or tunnel.host
-    return tunnel.lab.spawn(
-        charon.namespace, name, str(binary),
-        "--runtime-dir", str(agent.directory), "--vici", f"unix://{charon.socket}", *arguments,
+def mif_mobike(tunnel: Tunnel, agent: Agent, binary: Path, configuration: str = "", name: str = "mif-mobike") -> Child:
+    """Runs it beside the host's charon; returns when it follows the IKE_SA, which it says with the peer's address."""
+    file = tunnel.lab.record.directory / f"{name}.conf"
+    file.write_text(configuration)
+    child = tunnel.lab.spawn(
+        tunnel.lab.host, name, str(binary),
+        "--runtime-dir", str(agent.directory), "--vici", f"unix://{tunnel.host.socket}", "--config", str(file),
     )  # fmt: skip
+    child.says(tunnel.address)
+    return child
