@@ -6,8 +6,8 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from ipaddress import ip_address
 
 from .processes import LabError
@@ -68,6 +68,10 @@ def parse(data: bytes, when: int, interface: str, outgoing: bool) -> Packet | No
     return Packet(
         when, interface, outgoing, str(ip_address(source)), str(ip_address(destination)), protocol, data[start:]
     )
+
+
+def is_error_about(packet: Packet, destination: str) -> bool:
+    return (quoted := packet.error) is not None and quoted.destination == destination
 
 
 @dataclass(frozen=True)
@@ -187,7 +191,8 @@ class Handover:
     """The first route change of mif-mobike's."""
     moved: int | None
     """The IKE_SA's first packet from the peer over the new path."""
-    kept: bool = field(default=True)
+    kept: bool
+    """Both ends still have the IKE_SA."""
 
     @property
     def total(self) -> float | None:
@@ -212,22 +217,22 @@ def measure(tunnel: Tunnel, watch: Watch, break_it: Callable[[], None], patience
         lambda p: p.when > began and p.interface == new and not p.outgoing and p.ike[:8] == spi, patience
     )
     packets = [each for each in watch.packets if each.when > began and each.interface == old]
-    errors = [each for each in packets if not each.outgoing and (quoted := each.error) and quoted.destination == tunnel.address]
+    errors = [each for each in packets if not each.outgoing and is_error_about(each, tunnel.address)]
     changes = [each.when for each in watch.changes if each.when > began and each.protocol == PROTOCOL]
-    probe = None
-    for sent in packets:
-        # The lab's own datagrams have no IKE header, charon's packets have the IKE_SA's SPI.
-        if not sent.outgoing or not sent.ike or sent.ike[:8] == spi:
-            continue
-        answers = [e.when for e in errors if (quoted := e.error) and quoted.ike[:16] and quoted.ike[:16] == sent.ike[:16]]
-        if answers:
-            probe = answers[0] - sent.when
-            break
     return Handover(
         began,
         errors[0].when if errors else None,
-        probe,
+        _probe(packets, errors, spi),
         changes[0] if changes else None,
         moved.when if moved else None,
         tunnel.kept,
     )
+
+
+def _probe(packets: Sequence[Packet], errors: Sequence[Packet], spi: bytes) -> int | None:
+    """The round trip of the first probe that an error answered: an IKE message that isn't the IKE_SA's own."""
+    answered = {quoted.ike[:16]: error.when for error in reversed(errors) if (quoted := error.error) and quoted.ike}
+    for sent in packets:
+        if sent.outgoing and sent.ike and sent.ike[:8] != spi and sent.ike[:16] in answered:
+            return answered[sent.ike[:16]] - sent.when
+    return None

@@ -12,23 +12,25 @@ from .topology import Lab
 from .tunnel import Tunnel, mif_mobike, swallow
 
 
-def _errors(tunnel: Tunnel) -> None:
+def _errors(tunnel: Tunnel, _: Watch) -> None:
     """The router says at once what it can't do."""
     tunnel.lab.cut(tunnel.old)
     tunnel.send()
 
 
-def _few_errors(tunnel: Tunnel) -> None:
-    """Other traffic uses up all the errors that the router has to give before mif-mobike asks it for one."""
+def _few_errors(tunnel: Tunnel, _: Watch) -> None:
+    """Linux' own limits, which the lab takes away elsewhere, let a router tell a host that has been told nothing for five
+    seconds of two errors, and then none as long as it is asked again within a second. The second one is the peer's: none is
+    left for a probe."""
     router = tunnel.lab.router(tunnel.old)
-    # Linux' own settings, which the lab takes away elsewhere.
     router.sysctl({"ipv4/icmp_ratelimit": 1000, "ipv6/icmp/ratelimit": 1000})
     router.sysctl({"ipv4/icmp_msgs_per_sec": 1000, "ipv4/icmp_msgs_burst": 50}, optional=True)
     tunnel.lab.cut(tunnel.old)
-    tunnel.send(50)
+    tunnel.send("198.51.100.1")
+    tunnel.send()
 
 
-def _silence(tunnel: Tunnel) -> None:
+def _silence(tunnel: Tunnel, _: Watch) -> None:
     swallow(tunnel.lab, tunnel.old)
     tunnel.send()
 
@@ -36,7 +38,7 @@ def _silence(tunnel: Tunnel) -> None:
 @dataclass(frozen=True)
 class Row:
     name: str
-    break_it: Callable[[Tunnel], None]
+    break_it: Callable[[Tunnel, Watch], None]
     family: int = 4
     helped: bool = True
     patience: float = 5.0
@@ -61,7 +63,7 @@ def one_run(row: Row, agent: Path, binary: Path) -> Handover:
         if row.helped:
             mif_mobike(tunnel, Agent(lab, agent), binary)
         with Watch(tunnel) as watch:
-            return measure(tunnel, watch, lambda: row.break_it(tunnel), row.patience)
+            return measure(tunnel, watch, lambda: row.break_it(tunnel, watch), row.patience)
 
 
 def runs(row: Row, count: int, agent: Path, binary: Path) -> Iterator[Handover]:

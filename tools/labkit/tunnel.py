@@ -58,16 +58,12 @@ class Tunnel:
 
         wait_until(agreed, f"the IKE_SA moves to {address}", seconds, every=0.05)
 
-    def send(self, count: int = 1) -> None:
-        """Somebody's datagrams to the peer from the old address: what a router's errors are about."""
+    def send(self, destination: str = "") -> None:
+        """Somebody's datagram, to the peer unless another is named, from the old address: what an error is about."""
         kind = socket.AF_INET if self.family == 4 else socket.AF_INET6
         with self.lab.host.socket(kind, socket.SOCK_DGRAM) as opened:
             opened.bind((self.local(self.old), 0))
-            for _ in range(count):
-                try:
-                    opened.sendto(KEEPALIVE, (self.address, 4500))
-                except OSError:
-                    pass  # an uplink that is gone
+            opened.sendto(KEEPALIVE, (destination or self.address, 4500))
 
     def routes(self) -> list[str]:
         """The host's routes that mif-mobike made."""
