@@ -16,10 +16,17 @@ KEEPALIVE = b"\xff"
 
 
 class Tunnel:
-    """The host is the initiator. `family` is 4 or 6; the other one is not used."""
+    """`family` is 4 or 6; the other one is not used."""
 
-    def __init__(self, lab: Lab, family: int = 4, settings: Settings = Settings(), configured: bool = True) -> None:
-        """`configured`: the uplinks get their addresses and routes by hand, up0's are preferred."""
+    def __init__(
+        self,
+        lab: Lab,
+        family: int = 4,
+        settings: Settings = Settings(),
+        by_peer: bool = False,
+        configured: bool = True,
+    ) -> None:
+        """`by_peer`: the peer is the initiator. `configured`: the uplinks get addresses and default routes by hand."""
         self.lab = lab
         self.family = family
         self.address = PEER4 if family == 4 else PEER6
@@ -31,9 +38,10 @@ class Tunnel:
             for uplink in lab.uplinks:
                 lab.configure_by_hand(uplink, str(family))
                 lab.reaches(uplink, self.address)
-        self.peer = Charon(lab, lab.peer, ["%any"], "host", settings)
-        self.host = Charon(lab, lab.host, [self.address], "peer", settings)
-        self.host.initiate()
+        self.peer = Charon(lab, lab.peer, [self.local(self.old) if by_peer else "%any"], "host", settings)
+        self.host = Charon(lab, lab.host, ["%any" if by_peer else self.address], "peer", settings)
+        (self.peer if by_peer else self.host).initiate()
+        wait_until(lambda: len(self.host.vici.associations()) == 1, "the IKE_SA stands at the host")
         self.first = self.host.association
 
     @property
@@ -43,6 +51,11 @@ class Tunnel:
 
     def local(self, uplink: Uplink) -> str:
         return uplink.host4 if self.family == 4 else uplink.host6
+
+    def addresses(self) -> list[str]:
+        """The host's, of all its uplinks."""
+        interfaces = {each.interface for each in self.lab.uplinks[: 1 if self.lab.shared_link else None]}
+        return [address for name in sorted(interfaces) for address in self.lab.host.addresses(name, self.family)]
 
     @property
     def kept(self) -> bool:
@@ -94,12 +107,22 @@ def program() -> Path | None:
 
 
 def mif_mobike(tunnel: Tunnel, agent: Agent, binary: Path, configuration: str = "", name: str = "mif-mobike") -> Child:
-    """Runs it beside the host's charon; returns when it follows the IKE_SA, which it says with the peer's address."""
+    """Runs it beside the host's charon; returns when it has asked the peer over each path whether that path lives."""
     file = tunnel.lab.record.directory / f"{name}.conf"
     file.write_text(configuration)
+    before = len(tunnel.peer.child.output())
     child = tunnel.lab.spawn(
         tunnel.lab.host, name, str(binary),
         "--runtime-dir", str(agent.directory), "--vici", f"unix://{tunnel.host.socket}", "--config", str(file),
     )  # fmt: skip
-    child.says(tunnel.address)
+
+    def asked() -> bool:
+        if not child.running:
+            raise LabError(f"mif-mobike ended with {child.process.returncode}:\n{child.output()}")
+        heard = tunnel.peer.child.output()[before:]
+        # What charon says of a probe.
+        probes = [f"unsupported IKE version 3.0 from {address}," for address in tunnel.addresses()]
+        return all(probe in heard for probe in probes)
+
+    wait_until(asked, f"mif-mobike has probed each path:\n{child.output()}")
     return child
