@@ -193,6 +193,8 @@ class Handover:
     """The IKE_SA's first packet from the peer over the new path."""
     kept: bool
     """Both ends still have the IKE_SA."""
+    gap: float | None = None
+    """The longest time without an answer through the tunnel, in milliseconds."""
 
     @property
     def total(self) -> float | None:

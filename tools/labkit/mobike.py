@@ -2,13 +2,15 @@
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .agent import Agent
 from .handover import Handover, Watch, measure
 from .story import percentile
+from .strongswan import Settings
 from .topology import Lab
+from .traffic import ENDS, Traffic
 from .tunnel import Tunnel, mif_mobike, swallow
 
 
@@ -35,6 +37,11 @@ def _silence(tunnel: Tunnel, _: Watch) -> None:
     tunnel.send()
 
 
+def _own_errors(tunnel: Tunnel, _: Watch) -> None:
+    """The tunnel's own traffic gets them."""
+    tunnel.lab.cut(tunnel.old)
+
+
 @dataclass(frozen=True)
 class Row:
     name: str
@@ -45,12 +52,21 @@ class Row:
     """Seconds after which a hand-over counts as not done."""
     most: int = 1000
     """How many runs are worth the time."""
+    configuration: str = ""
+    """mif-mobike's."""
+    settings: Settings = Settings()
+    by_peer: bool = False
 
 
 ROWS = {
     "alone": Row("charon alone", _errors, helped=False, patience=20, most=1),
-    "icmp": Row("with mif-mobike, ICMP", _errors),
-    "ipv6": Row("with mif-mobike, ICMPv6", _errors, family=6),
+    "icmp": Row("ICMP", _errors),
+    "ipv6": Row("ICMPv6", _errors, family=6),
+    "responder": Row("ICMP, host is responder", _errors, by_peer=True),
+    "default-route": Row(
+        "ICMP, by default-route", _errors, configuration="move-by = default-route\n", settings=Settings(prefer_best_path=False)
+    ),
+    "esp": Row("ICMP, traffic in the tunnel", _own_errors, settings=ENDS),
     "limited": Row("router out of errors", _few_errors),
     "silence": Row("black hole", _silence, patience=60, most=10),
 }
@@ -59,11 +75,16 @@ ROWS = {
 def one_run(row: Row, agent: Path, binary: Path) -> Handover:
     """Each in a network of its own: nobody remembers the last one."""
     with Lab() as lab:
-        tunnel = Tunnel(lab, row.family)
+        tunnel = Tunnel(lab, row.family, row.settings, row.by_peer)
         if row.helped:
-            mif_mobike(tunnel, Agent(lab, agent), binary)
+            mif_mobike(tunnel, Agent(lab, agent), binary, row.configuration)
+        traffic = Traffic(tunnel) if row.settings.traffic else None
         with Watch(tunnel) as watch:
-            return measure(tunnel, watch, lambda: row.break_it(tunnel, watch), row.patience)
+            found = measure(tunnel, watch, lambda: row.break_it(tunnel, watch), row.patience)
+        if traffic is not None:
+            traffic.answered()
+            return replace(found, gap=traffic.stop())
+        return found
 
 
 def runs(row: Row, count: int, agent: Path, binary: Path) -> Iterator[Handover]:
@@ -73,25 +94,41 @@ def runs(row: Row, count: int, agent: Path, binary: Path) -> Iterator[Handover]:
     print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
+HEAD = """Times in ms, p50 / p99. total: from the router's first error about the peer, or from the break where none came, to the
+IKE_SA's first packet from the peer over the new path, charon's own delay of 100 ms included. own: from the same to the
+change of the route, without the probe's round trip to the router that reports the error. gap: no traffic in the tunnel.
+"""
+WIDTHS = {"path lost, told by": -27, "moved": 7, "total": 17, "own": 17, "probe": 13, "gap": 15, "IKE_SA kept": 11}
+
+
+def line(cells: Sequence[str]) -> str:
+    padded = [cell.ljust(-width) if width < 0 else cell.rjust(width) for cell, width in zip(cells, WIDTHS.values(), strict=True)]
+    return f"| {' | '.join(padded)} |"
+
+
 def table(names: Sequence[str], count: int, agent: Path, binary: Path) -> bool:
-    """Prints a line a row as it is done. True if the IKE_SA was kept in all of them."""
-    print("All times in ms, p50 / p99, from the router's first error, or from the break where none came. `own` is that time")
-    print("until the route was changed, without the probe's round trip; charon's own delay is 100 ms of `total`.\n")
-    print(f"| {'path lost':28} | {'moved':>7} | {'total':>15} | {'own':>13} | {'probe':>13} | IKE_SA kept |")
-    print(f"|{'-' * 30}|{'-' * 8}:|{'-' * 16}:|{'-' * 14}:|{'-' * 14}:|{'-' * 13}|", flush=True)
-    kept = True
+    """Prints a line a row as it is done. True if mif-mobike moved the IKE_SA, and it was kept, in each run."""
+    print(HEAD)
+    print(line(list(WIDTHS)))
+    print("|" + "|".join("-" * (abs(width) + 1) + ("-" if width < 0 else ":") for width in WIDTHS.values()) + "|", flush=True)
+    good = True
     for name in names:
         row = ROWS[name]
         found = list(runs(row, count, agent, binary))
         moved = [each for each in found if each.moved is not None]
-        total = shares([each.total for each in moved], 1)
-        own = shares([each.share - (each.probe or 0) / 1e6 for each in moved if each.share is not None], 2)
-        probe = shares([each.probe / 1e6 if each.probe is not None else None for each in moved], 3)
         whole = sum(each.kept for each in found)
-        kept = kept and whole == len(found)
-        done = f"{len(moved)}/{len(found)}" if moved else "no"
-        print(f"| {row.name:28} | {done:>7} | {total:>15} | {own:>13} | {probe:>13} | {whole:>5}/{len(found):<5} |", flush=True)
-    return kept
+        good = good and whole == len(found) and (len(moved) == len(found) or not row.helped)
+        cells = [
+            row.name,
+            f"{len(moved)}/{len(found)}" if moved else "no",
+            shares([each.total for each in moved], 1),
+            shares([each.share - (each.probe or 0) / 1e6 for each in moved if each.share is not None], 2),
+            shares([each.probe / 1e6 for each in moved if each.probe is not None], 3),
+            shares([each.gap for each in moved], 1),
+            f"{whole}/{len(found)}",
+        ]
+        print(line(cells), flush=True)
+    return good
 
 
 def shares(values: Sequence[float | None], digits: int) -> str:

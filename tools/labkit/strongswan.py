@@ -10,6 +10,7 @@ from .topology import Lab, Namespace
 from .vici import Tree, Vici
 
 CONNECTION = "lab"
+CHILD = "traffic"
 # As few as it can do with: some touch the machine (bypass-lan, resolve), and each takes time at the start.
 _PLUGINS = "random nonce aes sha1 sha2 hmac kdf gmp openssl {kernel}kernel-netlink socket-default vici updown"
 
@@ -62,7 +63,7 @@ secrets {{
 }}
 """
 
-_CHILD = """      traffic {{
+_CHILD = """      {name} {{
         local_ts = {0}
         remote_ts = {1}
       }}
@@ -106,7 +107,7 @@ class Charon:
                 remote=",".join(remote),
                 own=f"{name}.example",
                 other=f"{other}.example",
-                children=_CHILD.format(*settings.traffic) if settings.traffic else "",
+                children=_CHILD.format(*settings.traffic, name=CHILD) if settings.traffic else "",
             )
         )
         self.child = lab.spawn(
@@ -121,9 +122,9 @@ class Charon:
         if done.returncode != 0:
             raise LabError(f"swanctl: {done.stderr}{done.stdout}")
 
-    def initiate(self) -> None:
-        """Returns when the IKE_SA stands."""
-        self.vici.command("initiate", {"ike": CONNECTION, "timeout": "5000"})
+    def initiate(self, with_child: bool = False) -> None:
+        """Returns when the IKE_SA stands, and the CHILD_SA."""
+        self.vici.command("initiate", {"child": CHILD} if with_child else {"ike": CONNECTION})
 
     @property
     def association(self) -> Tree:

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 from .agent import Agent
@@ -38,9 +39,13 @@ class Tunnel:
             for uplink in lab.uplinks:
                 lab.configure_by_hand(uplink, str(family))
                 lab.reaches(uplink, self.address)
-        self.peer = Charon(lab, lab.peer, [self.local(self.old) if by_peer else "%any"], "host", settings)
+        mirrored = replace(settings, traffic=settings.traffic[::-1]) if settings.traffic else settings
+        for namespace, own in ((lab.host, settings), (lab.peer, mirrored)):
+            if own.traffic:
+                namespace.ip(f"addr add {own.traffic[0]} dev lo")
+        self.peer = Charon(lab, lab.peer, [self.local(self.old) if by_peer else "%any"], "host", mirrored)
         self.host = Charon(lab, lab.host, ["%any" if by_peer else self.address], "peer", settings)
-        (self.peer if by_peer else self.host).initiate()
+        (self.peer if by_peer else self.host).initiate(with_child=settings.traffic is not None)
         wait_until(lambda: len(self.host.vici.associations()) == 1, "the IKE_SA stands at the host")
         self.first = self.host.association
 
