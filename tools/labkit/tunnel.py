@@ -76,11 +76,11 @@ class Tunnel:
 
         wait_until(agreed, f"the IKE_SA moves to {address}", seconds, every=0.05)
 
-    def send(self, destination: str = "") -> None:
-        """Somebody's datagram, to the peer unless another is named, from the old address: what an error is about."""
+    def send(self, destination: str = "", local: str = "") -> None:
+        """Somebody's datagram from the old address to the peer, unless others are named: what an error is about."""
         kind = socket.AF_INET if self.family == 4 else socket.AF_INET6
         with self.lab.host.socket(kind, socket.SOCK_DGRAM) as opened:
-            opened.bind((self.local(self.old), 0))
+            opened.bind((local or self.local(self.old), 0))
             opened.sendto(KEEPALIVE, (destination or self.address, 4500))
 
     def routes(self) -> list[str]:

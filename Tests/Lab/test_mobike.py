@@ -1,0 +1,286 @@
+"""What becomes of an IKE_SA of an unmodified strongSwan when a path fails, with mif-mobike beside it."""
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from ipaddress import IPv6Address
+from pathlib import Path
+from signal import SIGKILL, SIGTERM
+
+import pytest
+
+from labkit import advertise, daemons, forge, tunnel
+from labkit.advertise import RouterAdvertisement
+from labkit.agent import Agent
+from labkit.delay import slow_down
+from labkit.handover import Watch
+from labkit.processes import Child, wait_until
+from labkit.story import tell
+from labkit.strongswan import Settings
+from labkit.topology import Lab, Uplink
+from labkit.tunnel import PROTOCOL, Tunnel, digest, mif_mobike, swallow
+
+PROBED = 30.0
+"""Seconds within which a path that says nothing is found out by probing, or found good again."""
+# Short times, so that no story waits for them; they are ten seconds and two by themselves.
+QUICK = "probe-interval = 1\nmove-interval = 1\n"
+
+# RFC 2827: what doesn't come from the router's own prefix isn't forwarded.
+INGRESS = """table ip6 ingress {{
+  chain forward {{
+    type filter hook forward priority 0; policy accept;
+    iifname "host0" ip6 saddr != {}/64 drop
+  }}
+}}"""
+
+FAMILIES = pytest.mark.parametrize("family", [4, 6], ids=["ipv4", "ipv6"])
+Start = Callable[..., Child]
+
+
+@pytest.fixture
+def binary_of_mobike() -> Path:
+    found = tunnel.program()
+    if found is None:
+        pytest.skip("MIF_MOBIKE names no mif-mobike")
+    return found
+
+
+@pytest.fixture
+def start(lab: Lab, agent: Agent, binary_of_mobike: Path) -> Start:
+    """Starts mif-mobike beside the host's charon."""
+
+    def begin(ends: Tunnel, configuration: str = QUICK, name: str = "mif-mobike") -> Child:
+        return mif_mobike(ends, agent, binary_of_mobike, configuration, name)
+
+    return begin
+
+
+@pytest.fixture
+def watched(request: pytest.FixtureRequest) -> Iterator[Callable[[Tunnel], Watch]]:
+    """Makes watches, and ends them."""
+    open_ones: list[Watch] = []
+
+    def begin(ends: Tunnel) -> Watch:
+        open_ones.append(Watch(ends))
+        return open_ones[-1]
+
+    yield begin
+    for each in open_ones:
+        each.close()
+
+
+def routes_made(watch: Watch) -> int:
+    return sum(change.added and change.protocol == PROTOCOL for change in watch.changes)
+
+
+def settle(ends: Tunnel, uplink: Uplink, seconds: float = 5.0, address: str = "") -> None:
+    """Waits for the IKE_SA on that uplink, and makes sure that it is still the same one."""
+    began = time.monotonic()
+    ends.moved_to(address or ends.local(uplink), seconds)
+    tell(f"ike  on {uplink.interface} after {1000 * (time.monotonic() - began):.0f} ms")
+    assert ends.kept
+
+
+@FAMILIES
+@pytest.mark.parametrize("by_peer", [False, True], ids=["initiator", "responder"])
+def test_upstream_cut(family: int, by_peer: bool, lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
+    """The router answers "network unreachable"; when it has its upstream again everything is as it was."""
+    ends = Tunnel(lab, family, by_peer=by_peer)
+    start(ends)
+    lab.cut(up0)
+    tell("net  r1 loses its upstream")
+    ends.send()
+    settle(ends, up1)
+    assert len(ends.routes()) == 1 and ends.address in ends.routes()[0]
+    lab.mend(up0)
+    tell("net  r1 has it again")
+    settle(ends, up0, PROBED)
+    assert ends.routes() == []
+
+
+@FAMILIES
+def test_black_hole(family: int, lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
+    """The router drops everything and says nothing: only a probe finds out."""
+    ends = Tunnel(lab, family)
+    start(ends)
+    swallow(lab, up0)
+    settle(ends, up1, PROBED)
+    digest(lab, up0)
+    settle(ends, up0, PROBED)
+    assert ends.routes() == []
+
+
+def test_default_route(lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
+    """A charon that doesn't prefer the best path stays where it is as long as it can: the default route goes."""
+    ends = Tunnel(lab, settings=Settings(prefer_best_path=False))
+    start(ends, QUICK + "move-by = default-route\n")
+    before = lab.host.show("route", "show", "default")
+    lab.cut(up0)
+    ends.send()
+    settle(ends, up1)
+    lab.mend(up0)
+    wait_until(lambda: lab.host.show("route", "show", "default") == before, "the default routes are as before", PROBED)
+    wait_until(lambda: ends.routes() == [], "no route of mif-mobike's is left")
+    assert ends.kept
+
+
+def test_link_down(lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
+    """The cable's other end goes down: no carrier, but addresses and routes stay."""
+    ends = Tunnel(lab)
+    start(ends)
+    lab.carrier(up0, False)
+    tell("net  up0 has no carrier")
+    settle(ends, up1)
+    lab.carrier(up0, True)
+    settle(ends, up0, PROBED)
+    assert ends.routes() == []
+
+
+def test_both_down_and_one_back(lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
+    """Nothing works for a while, then the other uplink does."""
+    ends = Tunnel(lab)
+    start(ends)
+    for uplink in (up0, up1):
+        lab.carrier(uplink, False)
+    ends.routes()
+    time.sleep(2)
+    lab.carrier(up1, True)
+    tell("net  up1 is back")
+    settle(ends, up1, PROBED)
+
+
+def test_lease_lost(lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
+    """The DHCP server dies, and the lease runs out."""
+    server = daemons.kea4(lab, up0, lease=6, renewal=2, rebinding=4)
+    daemons.dhclient(lab, up0)
+    [address] = lab.host.addresses(up0.interface, 4)
+    lab.configure_by_hand(up1, "4")
+    ends = Tunnel(lab, configured=False)
+    assert ends.first["local-host"] == address
+    start(ends)
+    server.stop()
+    tell("net  r1's DHCP server dies")
+    settle(ends, up1, PROBED)
+
+
+def advertise_all(lab: Lab) -> dict[Uplink, str]:
+    """One advertisement of each router; the addresses that the host makes of them."""
+    for uplink in lab.uplinks:
+        announce(lab, uplink)
+    tail = IPv6Address(lab.uplinks[0].slaac).packed[8:]
+    made = {uplink: str(IPv6Address(IPv6Address(uplink.prefix6).packed[:8] + tail)) for uplink in lab.uplinks}
+    wait_until(lambda: set(made.values()) <= set(lab.host.addresses("up0", 6)), "the host has both addresses")
+    return made
+
+
+def announce(lab: Lab, uplink: Uplink, lifetime: int = 1800) -> None:
+    router = lab.router(uplink)
+    options = [advertise.prefix(f"{uplink.prefix6}/64")]
+    with router.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as raw:
+        advertise.send(raw, router.index("host0"), RouterAdvertisement(lifetime=lifetime, options=options).wire)
+
+
+@pytest.mark.lab(shared_link=True)
+@pytest.mark.parametrize("end", ["lifetime-0", "dies", "upstream"])
+def test_two_routers_on_one_link(end: str, lab: Lab, start: Start) -> None:
+    """Each router has a prefix of its own, and takes packets from no other: the address goes with the router (RFC 8028)."""
+    made = advertise_all(lab)
+    for uplink in lab.uplinks:
+        lab.router(uplink).run("nft", INGRESS.format(uplink.prefix6))
+    ends = Tunnel(lab, 6, configured=False)
+    [old] = [uplink for uplink in lab.uplinks if made[uplink] == ends.first["local-host"]]
+    [new] = [uplink for uplink in lab.uplinks if uplink is not old]
+    start(ends)
+    if end == "lifetime-0":
+        lab.cut(old)
+        announce(lab, old, lifetime=0)
+    elif end == "dies":
+        lab.router(old).ip("link set host0 down")
+    else:
+        lab.cut(old)
+        ends.send(local=made[old])
+    tell(f"net  {old.router}: {end}")
+    settle(ends, new, PROBED, made[new])
+
+
+def test_lifetime_0(lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
+    """The router of the first uplink says that it is none any more, while its network works on."""
+    for uplink in (up0, up1):
+        announce(lab, uplink)
+        wait_until(lambda uplink=uplink: uplink.slaac in lab.host.addresses(uplink.interface, 6), "SLAAC")
+    # Advertised routes have the same metric on both uplinks: the first is preferred where nothing else decides.
+    ends = Tunnel(lab, 6, configured=False)
+    [old] = [uplink for uplink in lab.uplinks if uplink.slaac == ends.first["local-host"]]
+    [new] = [uplink for uplink in lab.uplinks if uplink is not old]
+    start(ends)
+    announce(lab, old, lifetime=0)
+    tell(f"net  {old.router} says that it is no router")
+    settle(ends, new, PROBED, new.slaac)
+
+
+def test_flapping(lab: Lab, up0: Uplink, up1: Uplink, start: Start, watched: Callable[[Tunnel], Watch]) -> None:
+    """The upstream comes and goes every second: few moves, and the IKE_SA stays."""
+    ends = Tunnel(lab)
+    start(ends, "move-interval = 2\n")
+    watch = watched(ends)
+    for _ in range(10):
+        lab.cut(up0)
+        ends.send()
+        time.sleep(1)
+        lab.mend(up0)
+        time.sleep(1)
+    tell(f"     10 times down and up: {routes_made(watch)} moves")
+    assert ends.kept
+    # Whichever path it is on, packets get through.
+    assert 1 <= routes_made(watch) <= 4
+    settle(ends, up0, 2 * PROBED)
+
+
+@FAMILIES
+@pytest.mark.parametrize("delay", [0, 80], ids=["near", "far"])
+def test_forged_errors(
+    family: int, delay: int, lab: Lab, up0: Uplink, start: Start, watched: Callable[[Tunnel], Watch]
+) -> None:
+    """100,000 errors a second that no router meant; a probe over the path, however slow it is, says otherwise."""
+    if delay:
+        slow_down(lab, up0, delay // 2)
+    ends = Tunnel(lab, family)
+    start(ends)
+    watch = watched(ends)
+    flooded = forge.flood(ends)
+    tell(f"     {flooded.sent} errors in {flooded.seconds:.1f} s")
+    # What the last of them led to takes no longer than a probe may.
+    time.sleep(1)
+    assert routes_made(watch) == 0 and ends.routes() == []
+    assert ends.kept and ends.host.association["local-host"] == ends.local(up0)
+    assert flooded.sent > 100_000
+
+
+def test_end(lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
+    """At its end it takes back what it has done."""
+    ends = Tunnel(lab)
+    mobike = start(ends)
+    lab.cut(up0)
+    ends.send()
+    settle(ends, up1)
+    assert ends.routes()
+    assert mobike.stop(SIGTERM) == 0
+    assert ends.routes() == []
+
+
+@pytest.mark.parametrize("means", ["host-route", "default-route"])
+def test_killed(means: str, lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
+    """Killed, it leaves everything behind, which the next one takes back."""
+    ends = Tunnel(lab, settings=Settings(prefer_best_path=means == "host-route"))
+    before = lab.host.show("route", "show", "default")
+    mobike = start(ends, f"{QUICK}move-by = {means}\n")
+    lab.cut(up0)
+    ends.send()
+    settle(ends, up1)
+    mobike.stop(SIGKILL)
+    assert ends.routes()
+    lab.mend(up0)
+    start(ends, name="mif-mobike-again")
+    assert ends.routes() == []
+    assert lab.host.show("route", "show", "default") == before
+    assert ends.kept
