@@ -48,6 +48,7 @@ class Tunnel:
         (self.peer if by_peer else self.host).initiate(with_child=settings.traffic is not None)
         wait_until(lambda: len(self.host.vici.associations()) == 1, "the IKE_SA stands at the host")
         self.first = self.host.association
+        self._talkers: dict[str, socket.socket] = {}
 
     @property
     def initiator_spi(self) -> bytes:
@@ -78,10 +79,19 @@ class Tunnel:
 
     def send(self, destination: str = "", local: str = "") -> None:
         """Somebody's datagram from the old address to the peer, unless others are named: what an error is about."""
-        kind = socket.AF_INET if self.family == 4 else socket.AF_INET6
-        with self.lab.host.socket(kind, socket.SOCK_DGRAM) as opened:
-            opened.bind((local or self.local(self.old), 0))
+        local = local or self.local(self.old)
+        opened = self._talkers.get(local) or self._talker(local)
+        self._talkers[local] = opened
+        try:
             opened.sendto(KEEPALIVE, (destination or self.address, 4500))
+        except OSError:
+            pass  # the error of an earlier one
+
+    def _talker(self, local: str) -> socket.socket:
+        """It stays open: the agent believes no error about a packet that nobody could have sent."""
+        opened = self.lab.host.socket(socket.AF_INET if self.family == 4 else socket.AF_INET6, socket.SOCK_DGRAM)
+        opened.bind((local, 0))
+        return opened
 
     def routes(self) -> list[str]:
         """The host's routes that mif-mobike made."""
