@@ -163,55 +163,53 @@ def test_lease_lost(lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
     settle(ends, up1, PROBED)
 
 
-def advertise_all(lab: Lab) -> dict[Uplink, str]:
-    """One advertisement of each router; the addresses that the host makes of them."""
-    for uplink in lab.uplinks:
-        announce(lab, uplink)
-    tail = IPv6Address(lab.uplinks[0].slaac).packed[8:]
-    made = {uplink: str(IPv6Address(IPv6Address(uplink.prefix6).packed[:8] + tail)) for uplink in lab.uplinks}
-    wait_until(lambda: set(made.values()) <= set(lab.host.addresses("up0", 6)), "the host has both addresses")
-    return made
-
-
-def announce(lab: Lab, uplink: Uplink, lifetime: int = 1800) -> None:
+def announce(lab: Lab, uplink: Uplink, lifetime: int = 1800, flags: int = 0) -> None:
+    """One advertisement of the router's, and a prefix of its own in it."""
     router = lab.router(uplink)
-    options = [advertise.prefix(f"{uplink.prefix6}/64")]
+    message = RouterAdvertisement(lifetime=lifetime, flags=flags, options=[advertise.prefix(f"{uplink.prefix6}/64")])
     with router.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as raw:
-        advertise.send(raw, router.index("host0"), RouterAdvertisement(lifetime=lifetime, options=options).wire)
+        advertise.send(raw, router.index("host0"), message.wire)
+
+
+def formed(lab: Lab, interface: str, address: str) -> str:
+    wait_until(lambda: address in lab.host.addresses(interface, 6), f"{address} on {interface}")
+    return address
 
 
 @pytest.mark.lab(shared_link=True)
 @pytest.mark.parametrize("end", ["lifetime-0", "dies", "upstream"])
-def test_two_routers_on_one_link(end: str, lab: Lab, start: Start) -> None:
-    """Each router has a prefix of its own, and takes packets from no other: the address goes with the router (RFC 8028)."""
-    made = advertise_all(lab)
-    for uplink in lab.uplinks:
+def test_two_routers_on_one_link(end: str, lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
+    """Each router takes packets from its own prefix and no other: the address goes with the router (RFC 8028)."""
+    tail = IPv6Address(up0.slaac).packed[8:]
+    made = {uplink: str(IPv6Address(IPv6Address(uplink.prefix6).packed[:8] + tail)) for uplink in lab.uplinks}
+    # The preferred router (RFC 4191, 2.1), and the younger address.
+    for uplink, preference in ((up1, 0x18), (up0, 0x08)):
         lab.router(uplink).run("nft", INGRESS.format(uplink.prefix6))
+        announce(lab, uplink, flags=preference)
+        formed(lab, "up0", made[uplink])
     ends = Tunnel(lab, 6, configured=False)
-    [old] = [uplink for uplink in lab.uplinks if made[uplink] == ends.first["local-host"]]
-    [new] = [uplink for uplink in lab.uplinks if uplink is not old]
+    assert ends.first["local-host"] == made[up0]
     start(ends)
-    if end == "lifetime-0":
-        lab.cut(old)
-        announce(lab, old, lifetime=0)
-    elif end == "dies":
-        lab.router(old).ip("link set host0 down")
+    tell(f"net  r1: {end}")
+    if end == "dies":
+        lab.r1.ip("link set host0 down")
     else:
-        lab.cut(old)
-        ends.send(local=made[old])
-    tell(f"net  {old.router}: {end}")
-    settle(ends, new, PROBED, made[new])
+        lab.cut(up0)
+    if end == "lifetime-0":
+        announce(lab, up0, lifetime=0)
+    elif end == "upstream":
+        ends.send(local=made[up0])
+    settle(ends, up1, PROBED, made[up1])
 
 
 def test_lifetime_0(lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
-    """The router of the first uplink says that it is none any more, while its network works on."""
+    """A router says that it is none any more, while its network works on."""
     for uplink in (up0, up1):
         announce(lab, uplink)
-        wait_until(lambda uplink=uplink: uplink.slaac in lab.host.addresses(uplink.interface, 6), "SLAAC")
-    # Advertised routes have the same metric on both uplinks: the first is preferred where nothing else decides.
+        formed(lab, uplink.interface, uplink.slaac)
     ends = Tunnel(lab, 6, configured=False)
-    [old] = [uplink for uplink in lab.uplinks if uplink.slaac == ends.first["local-host"]]
-    [new] = [uplink for uplink in lab.uplinks if uplink is not old]
+    # charon takes either: the routes have the same metric.
+    old, new = sorted(lab.uplinks, key=lambda uplink: uplink.slaac != ends.first["local-host"])
     start(ends)
     announce(lab, old, lifetime=0)
     tell(f"net  {old.router} says that it is no router")
