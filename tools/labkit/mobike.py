@@ -1,6 +1,7 @@
 """`tools/lab mobike`: how long a hand-over takes, by what tells the host that its path is dead, and who helps charon."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -78,6 +79,8 @@ def one_run(row: Row, agent: Path, binary: Path) -> Handover:
         tunnel = Tunnel(lab, row.family, row.settings, row.by_peer)
         if row.helped:
             mif_mobike(tunnel, Agent(lab, agent), binary, row.configuration)
+            # A path that has just been asked isn't asked again at once.
+            time.sleep(0.3)
         traffic = Traffic(tunnel) if row.settings.traffic else None
         with Watch(tunnel) as watch:
             found = measure(tunnel, watch, lambda: row.break_it(tunnel, watch), row.patience)
