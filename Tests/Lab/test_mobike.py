@@ -8,7 +8,6 @@ from pathlib import Path
 from signal import SIGKILL, SIGTERM
 
 import pytest
-
 from labkit import advertise, daemons, forge, tunnel
 from labkit.advertise import RouterAdvertisement
 from labkit.agent import Agent
@@ -18,6 +17,7 @@ from labkit.processes import Child, wait_until
 from labkit.story import tell
 from labkit.strongswan import Settings
 from labkit.topology import Lab, Uplink
+from labkit.trigger_client import Kind, TriggerClient, address
 from labkit.tunnel import PROTOCOL, Tunnel, digest, mif_mobike, swallow
 
 PROBED = 30.0
@@ -282,3 +282,19 @@ def test_killed(means: str, lab: Lab, up0: Uplink, up1: Uplink, start: Start) ->
     assert ends.routes() == []
     assert lab.host.show("route", "show", "default") == before
     assert ends.kept
+
+
+def test_other_clients_are_not_believed(
+    lab: Lab, agent: Agent, up0: Uplink, start: Start, watched: Callable[[Tunnel], Watch]
+) -> None:
+    """A trigger that another client submits doesn't lead to as much as a probe."""
+    ends = Tunnel(lab)
+    start(ends, "probe-interval = 0\n")
+    watch = watched(ends)
+    client = TriggerClient(agent.directory)
+    client.add(Kind.DEST_UNREACHABLE, address(ends.local(up0)), address(ends.address))
+    client.barrier()
+    time.sleep(1)
+    client.close()
+    assert [packet for packet in watch.packets if packet.outgoing and packet.ike] == []
+    assert ends.routes() == []

@@ -26,7 +26,8 @@ def slow_down(lab: Lab, uplink: Uplink, milliseconds: int) -> None:
     router.ip("link del core0")
     line = lab.spawn(
         router, f"delay-{uplink.router}", sys.executable, "-m", "labkit.delay", "core0", lab.core.name, uplink.router,
-        str(milliseconds), environment={"PYTHONPATH": str(Path(__file__).parent.parent), "PYTHONDONTWRITEBYTECODE": "1"},
+        str(milliseconds),
+        environment={"PYTHONPATH": str(Path(__file__).parent.parent), "PYTHONDONTWRITEBYTECODE": "1"},
     )  # fmt: skip
     line.says("carries")
     router.ip("link set core0 up")

@@ -1,4 +1,4 @@
-"""`tools/lab mobike`: how long a hand-over takes, by what tells the host that its path is dead, and who helps charon."""
+"""`tools/lab mobike`: how long a hand-over takes, by what tells the host that its path is dead and who helps charon."""
 
 import sys
 import time
@@ -22,9 +22,9 @@ def _errors(tunnel: Tunnel, _: Watch) -> None:
 
 
 def _few_errors(tunnel: Tunnel, _: Watch) -> None:
-    """Linux' own limits, which the lab takes away elsewhere, let a router tell a host that has been told nothing for five
-    seconds of two errors, and then none as long as it is asked again within a second. The second one is the peer's: none is
-    left for a probe."""
+    """Linux' own limits, which the lab takes away elsewhere, give a host that has been told nothing for five seconds two
+    errors, and then none as long as it asks again within a second. The second one is the peer's: none is left for a
+    probe."""
     router = tunnel.lab.router(tunnel.old)
     router.sysctl({"ipv4/icmp_ratelimit": 1000, "ipv6/icmp/ratelimit": 1000})
     router.sysctl({"ipv4/icmp_msgs_per_sec": 1000, "ipv4/icmp_msgs_burst": 50}, optional=True)
@@ -65,7 +65,10 @@ ROWS = {
     "ipv6": Row("ICMPv6", _errors, family=6),
     "responder": Row("ICMP, host is responder", _errors, by_peer=True),
     "default-route": Row(
-        "ICMP, by default-route", _errors, configuration="move-by = default-route\n", settings=Settings(prefer_best_path=False)
+        "ICMP, by default-route",
+        _errors,
+        configuration="move-by = default-route\n",
+        settings=Settings(prefer_best_path=False),
     ),
     "esp": Row("ICMP, traffic in the tunnel", _own_errors, settings=ENDS),
     "limited": Row("router out of errors", _few_errors),
@@ -97,15 +100,21 @@ def runs(row: Row, count: int, agent: Path, binary: Path) -> Iterator[Handover]:
     print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
-HEAD = """Times in ms, p50 / p99. total: from the router's first error about the peer, or from the break where none came, to the
-IKE_SA's first packet from the peer over the new path, charon's own delay of 100 ms included. own: from the same to the
-change of the route, without the probe's round trip to the router that reports the error. gap: no traffic in the tunnel.
+HEAD = """Times in ms, p50 / p99.
+total  from the router's first error about the peer, or from the break where none came, to the IKE_SA's first packet
+       from the peer over the new path; charon's own delay is 100 ms of it
+own    from the same to the change of the route, without the probe's round trip
+probe  that round trip, to the router that reports the error
+gap    no answer through the tunnel, to a packet each millisecond
 """
 WIDTHS = {"path lost, told by": -27, "moved": 7, "total": 17, "own": 17, "probe": 13, "gap": 15, "IKE_SA kept": 11}
 
 
 def line(cells: Sequence[str]) -> str:
-    padded = [cell.ljust(-width) if width < 0 else cell.rjust(width) for cell, width in zip(cells, WIDTHS.values(), strict=True)]
+    padded = [
+        cell.ljust(-width) if width < 0 else cell.rjust(width)
+        for cell, width in zip(cells, WIDTHS.values(), strict=True)
+    ]
     return f"| {' | '.join(padded)} |"
 
 
@@ -113,7 +122,10 @@ def table(names: Sequence[str], count: int, agent: Path, binary: Path) -> bool:
     """Prints a line a row as it is done. True if mif-mobike moved the IKE_SA, and it was kept, in each run."""
     print(HEAD)
     print(line(list(WIDTHS)))
-    print("|" + "|".join("-" * (abs(width) + 1) + ("-" if width < 0 else ":") for width in WIDTHS.values()) + "|", flush=True)
+    print(
+        "|" + "|".join("-" * (abs(width) + 1) + ("-" if width < 0 else ":") for width in WIDTHS.values()) + "|",
+        flush=True,
+    )
     good = True
     for name in names:
         row = ROWS[name]

@@ -31,7 +31,6 @@ _STRONGSWAN = """charon-systemd {{
       socket = unix://{socket}
     }}
   }}
-  {options}
 }}
 """
 
@@ -75,8 +74,6 @@ class Settings:
     """What a story changes of charon's configuration."""
 
     prefer_best_path: bool = True
-    options: Sequence[str] = ()
-    """More lines of strongswan.conf."""
     traffic: tuple[str, str] | None = None
     """The two ends, local and remote, of a CHILD_SA; its packets go through kernel-libipsec's TUN device."""
 
@@ -97,7 +94,6 @@ class Charon:
                 plugins=_PLUGINS.format(kernel="kernel-libipsec " if settings.traffic else ""),
                 best="yes" if settings.prefer_best_path else "no",
                 socket=self.socket,
-                options="\n  ".join(settings.options),
             )
         )
         connections.write_text(
@@ -131,7 +127,3 @@ class Charon:
         """The only IKE_SA."""
         [found] = self.vici.associations()
         return found
-
-    @property
-    def address(self) -> str:
-        return str(self.association["local-host"])

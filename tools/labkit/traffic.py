@@ -25,12 +25,16 @@ class Traffic:
     def answered(self, more: int = 20) -> None:
         """Waits until so many more answers have come."""
         before = self._answers()
-        wait_until(lambda: self._answers() >= before + more, f"answers through the tunnel:\n{self._child.output()[-500:]}")
+        wait_until(
+            lambda: self._answers() >= before + more, f"answers through the tunnel:\n{self._child.output()[-500:]}"
+        )
 
     def stop(self) -> float:
         """The longest time without an answer, in milliseconds."""
         self._child.stop(SIGINT)
-        times = [float(time) for time in re.findall(r"^\[([0-9.]+)\] \d+ bytes from", self._child.output(), re.MULTILINE)]
+        times = [
+            float(time) for time in re.findall(r"^\[([0-9.]+)\] \d+ bytes from", self._child.output(), re.MULTILINE)
+        ]
         return 1000 * max(later - sooner for sooner, later in zip(times, times[1:], strict=False))
 
     def _answers(self) -> int:

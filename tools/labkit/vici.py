@@ -6,9 +6,7 @@ Packets are a length of four octets and that many octets; a message is a tree of
 import socket
 import struct
 import time
-from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,22 +19,13 @@ Tree = dict[str, Any]
 """Sections are dictionaries, lists are lists of strings, values are strings."""
 
 
-@dataclass(frozen=True)
-class Event:
-    name: str
-    tree: Tree
-    received: int
-    """CLOCK_REALTIME in nanoseconds when it was read."""
-
-
 class Vici:
-    """One connection. Everything that comes in and goes out is kept as bytes too, in `packets`."""
+    """One connection."""
 
     def __init__(self, path: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         wait_until(lambda: self._try(path), f"charon's socket {path}")
-        self.events: deque[Event] = deque()
-        self.packets: list[tuple[str, bytes]] = []
+        self._events: list[tuple[str, Tree]] = []
 
     def _try(self, path: Path) -> bool:
         try:
@@ -55,42 +44,25 @@ class Vici:
             raise LabError(f"charon refuses {name}: {answer.get('errmsg', answer)}")
         return answer
 
-    def listen(self, *names: str) -> None:
-        for name in names:
-            self._send(REGISTER, name)
-            self._await(CONFIRM)
-
     def streamed(self, command: str, event: str, tree: Tree | None = None) -> list[Tree]:
         """The answer of a command that tells what it found by events."""
-        self.listen(event)
+        self._send(REGISTER, event)
+        self._await(CONFIRM)
         self.command(command, tree)
-        found = [each.tree for each in self.events if each.name == event]
-        self.events = deque(each for each in self.events if each.name != event)
         self._send(UNREGISTER, event)
         self._await(CONFIRM)
+        found = [told for name, told in self._events if name == event]
+        self._events = []
         return found
-
-    def event(self, name: str, seconds: float = 5.0) -> Event:
-        """The next event of the name; those before it are dropped."""
-        deadline = time.monotonic() + seconds * PATIENCE
-        while True:
-            while self.events:
-                event = self.events.popleft()
-                if event.name == name:
-                    return event
-            self._receive(deadline)
 
     def associations(self) -> list[Tree]:
         """The IKE_SAs, each with its connection's name as `name`."""
         return [
-            {"name": name, **section}
-            for tree in self.streamed("list-sas", "list-sa")
-            for name, section in tree.items()
+            {"name": name, **section} for tree in self.streamed("list-sas", "list-sa") for name, section in tree.items()
         ]
 
     def _send(self, kind: int, name: str, message: bytes = b"") -> None:
         packet = bytes([kind, len(name)]) + name.encode() + message
-        self.packets.append((">", packet))
         self._socket.sendall(struct.pack("!I", len(packet)) + packet)
 
     def _await(self, wanted: int, seconds: float = 5.0) -> Tree:
@@ -105,12 +77,11 @@ class Vici:
     def _receive(self, deadline: float) -> tuple[int, Tree]:
         (length,) = struct.unpack("!I", self._read(4, deadline))
         packet = self._read(length, deadline)
-        self.packets.append(("<", packet))
         kind = packet[0]
         if kind != EVENT:
             return kind, decode(packet[1:]) if kind == RESPONSE else {}
         end = 2 + packet[1]
-        self.events.append(Event(packet[2:end].decode(), decode(packet[end:]), time.clock_gettime_ns(time.CLOCK_REALTIME)))
+        self._events.append((packet[2:end].decode(), decode(packet[end:])))
         return kind, {}
 
     def _read(self, length: int, deadline: float) -> bytes:
