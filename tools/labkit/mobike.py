@@ -22,7 +22,7 @@ def _errors(tunnel: Tunnel, _: Watch) -> None:
 
 
 def _few_errors(tunnel: Tunnel, _: Watch) -> None:
-    """Linux' own limits, which the lab takes away elsewhere, give a host that has been told nothing for five seconds two
+    """Linux' own limits, which the lab takes away elsewhere, give a host that was told nothing for five seconds two
     errors, and then none as long as it asks again within a second. The second one is the peer's: none is left for a
     probe."""
     router = tunnel.lab.router(tunnel.old)
@@ -53,6 +53,8 @@ class Row:
     """Seconds after which a hand-over counts as not done."""
     most: int = 1000
     """How many runs are worth the time."""
+    phase: float = 0.0
+    """Seconds over which the breaks are spread, as mif-mobike looks after its paths that often."""
     configuration: str = ""
     """mif-mobike's."""
     settings: Settings = Settings()
@@ -72,18 +74,18 @@ ROWS = {
     ),
     "esp": Row("ICMP, traffic in the tunnel", _own_errors, settings=ENDS),
     "limited": Row("router out of errors", _few_errors),
-    "silence": Row("black hole", _silence, patience=60, most=10),
+    "silence": Row("black hole", _silence, patience=60, most=20, phase=10),
 }
 
 
-def one_run(row: Row, agent: Path, binary: Path) -> Handover:
+def one_run(row: Row, agent: Path, binary: Path, phase: float) -> Handover:
     """Each in a network of its own: nobody remembers the last one."""
     with Lab() as lab:
         tunnel = Tunnel(lab, row.family, row.settings, row.by_peer)
         if row.helped:
             mif_mobike(tunnel, Agent(lab, agent), binary, row.configuration)
             # A path that has just been asked isn't asked again at once.
-            time.sleep(0.3)
+            time.sleep(0.3 + phase)
         traffic = Traffic(tunnel) if row.settings.traffic else None
         with Watch(tunnel) as watch:
             found = measure(tunnel, watch, lambda: row.break_it(tunnel, watch), row.patience)
@@ -94,10 +96,11 @@ def one_run(row: Row, agent: Path, binary: Path) -> Handover:
 
 
 def runs(row: Row, count: int, agent: Path, binary: Path) -> Iterator[Handover]:
-    for number in range(min(count, row.most)):
-        print(f"\r{row.name}: {number + 1} of {min(count, row.most)}\x1b[K", end="", file=sys.stderr, flush=True)
-        yield one_run(row, agent, binary)
-    print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+    count = min(count, row.most)
+    for number in range(count):
+        if sys.stderr.isatty():
+            print(f"\r{row.name}: {number + 1} of {count}\x1b[K", end="\r", file=sys.stderr, flush=True)
+        yield one_run(row, agent, binary, row.phase * (number + 0.5) / count)
 
 
 HEAD = """Times in ms, p50 / p99.
