@@ -1,6 +1,7 @@
 """What becomes of an IKE_SA of an unmodified strongSwan when a path fails, with mif-mobike beside it."""
 
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from ipaddress import IPv6Address
@@ -252,6 +253,20 @@ def test_forged_errors(
     assert routes_made(watch) == 0 and ends.routes() == []
     assert ends.kept and ends.host.association["local-host"] == ends.local(up0)
     assert flooded.sent > 100_000
+
+
+def test_loss_among_forged_errors(lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
+    """The path fails in the midst of such a flood: that is found out too."""
+    ends = Tunnel(lab)
+    start(ends, "probe-interval = 0\n")
+    attack = threading.Thread(target=forge.flood, args=(ends,))
+    attack.start()
+    time.sleep(1)
+    assert ends.routes() == []
+    lab.cut(up0)
+    tell("net  r1 loses its upstream")
+    settle(ends, up1)
+    attack.join()
 
 
 def test_end(lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
