@@ -9,7 +9,7 @@ from pathlib import Path
 from signal import SIGKILL, SIGTERM
 
 import pytest
-from labkit import advertise, daemons, forge, tunnel
+from labkit import advertise, daemons, forge, packets, tunnel
 from labkit.advertise import RouterAdvertisement
 from labkit.agent import Agent
 from labkit.delay import slow_down
@@ -121,7 +121,7 @@ def test_default_route(lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None
     settle(ends, up1)
     lab.mend(up0)
     wait_until(lambda: lab.host.show("route", "show", "default") == before, "the default routes are as before", PROBED)
-    wait_until(lambda: ends.routes() == [], "no route of mif-mobike's is left")
+    wait_until(lambda: ends.traces() == [], "no route of mif-mobike's is left")
     assert ends.kept
 
 
@@ -177,20 +177,30 @@ def formed(lab: Lab, interface: str, address: str) -> str:
     return address
 
 
-@pytest.mark.lab(shared_link=True)
-@pytest.mark.parametrize("end", ["lifetime-0", "dies", "upstream"])
-def test_two_routers_on_one_link(end: str, lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
-    """Each router takes packets from its own prefix and no other: the address goes with the router (RFC 8028)."""
+@pytest.fixture
+def shared(lab: Lab, up0: Uplink, up1: Uplink) -> tuple[Tunnel, str, str]:
+    """Two routers on one link, each of which takes packets from its own prefix and no other, so that the address goes
+    with the router (RFC 8028); the address in use, which is r1's, and the other one."""
     tail = IPv6Address(up0.slaac).packed[8:]
-    made = {uplink: str(IPv6Address(IPv6Address(uplink.prefix6).packed[:8] + tail)) for uplink in lab.uplinks}
-    # The preferred router (RFC 4191, 2.1), and the younger address.
-    for uplink, preference in ((up1, 0x18), (up0, 0x08)):
+    made = [str(IPv6Address(IPv6Address(uplink.prefix6).packed[:8] + tail)) for uplink in (up0, up1)]
+    # r1 is the preferred router (RFC 4191, 2.1), and its address the younger one.
+    for uplink, own, preference in ((up1, made[1], 0x18), (up0, made[0], 0x08)):
         lab.router(uplink).run("nft", INGRESS.format(uplink.prefix6))
         announce(lab, uplink, flags=preference)
-        formed(lab, "up0", made[uplink])
+        formed(lab, "up0", own)
     ends = Tunnel(lab, 6, configured=False)
-    assert ends.first["local-host"] == made[up0]
-    start(ends)
+    assert ends.first["local-host"] == made[0]
+    return ends, made[0], made[1]
+
+
+@pytest.mark.lab(shared_link=True)
+@pytest.mark.parametrize("end", ["lifetime-0", "dies", "upstream"])
+def test_two_routers_on_one_link(
+    end: str, lab: Lab, up0: Uplink, up1: Uplink, shared: tuple[Tunnel, str, str], start: Start
+) -> None:
+    """One of them says that it is none any more, or just dies, or loses its upstream."""
+    ends, old, new = shared
+    mobike = start(ends)
     tell(f"net  r1: {end}")
     if end == "dies":
         lab.r1.ip("link set host0 down")
@@ -199,8 +209,39 @@ def test_two_routers_on_one_link(end: str, lab: Lab, up0: Uplink, up1: Uplink, s
     if end == "lifetime-0":
         announce(lab, up0, lifetime=0)
     elif end == "upstream":
-        ends.send(local=made[up0])
-    settle(ends, up1, PROBED, made[up1])
+        ends.send(local=old)
+    settle(ends, up1, PROBED, new)
+    assert mobike.stop(SIGTERM) == 0
+    assert ends.traces() == []
+
+
+@pytest.mark.lab(shared_link=True)
+def test_probes_move_nothing(
+    lab: Lab, up0: Uplink, shared: tuple[Tunnel, str, str], start: Start, watched: Callable[[Tunnel], Watch]
+) -> None:
+    """What it takes to send a probe to the other router doesn't make charon look for another path."""
+    ends, old, new = shared
+    start(ends)
+    watch = watched(ends)
+
+    def probes(source: str) -> int:
+        return ends.peer.child.output().count(f"unsupported IKE version 3.0 from {source},")
+
+    def both() -> bool:
+        return all(probes(source) > before for source, before in asked.items())
+
+    asked = {source: probes(source) for source in (old, new)}
+    about = packets.ipv6(old, ends.address, 17, packets.udp(old, ends.address, 4500, 4500, bytes(40)))
+    error = packets.icmpv6_error(up0.router6, old, 1, 0, about)
+    wire = packets.Wire(lab.r1.socket(socket.AF_PACKET, socket.SOCK_DGRAM), "host0", up0.host_mac)
+    wait_until(
+        lambda: wire.send(packets.ipv6(up0.router6, old, 58, error)) or both(), "both paths are probed", every=0.2
+    )
+    wire.close()
+    # charon looks a tenth of a second after a route changed.
+    time.sleep(0.5)
+    assert [packet for packet in watch.packets if packet.ike[:8] == ends.initiator_spi] == []
+    assert ends.kept and ends.host.association["local-host"] == old and ends.routes() == []
 
 
 def test_lifetime_0(lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
@@ -278,7 +319,7 @@ def test_end(lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
     settle(ends, up1)
     assert ends.routes()
     assert mobike.stop(SIGTERM) == 0
-    assert ends.routes() == []
+    assert ends.traces() == []
 
 
 @pytest.mark.parametrize("means", ["host-route", "default-route"])
@@ -294,7 +335,7 @@ def test_killed(means: str, lab: Lab, up0: Uplink, up1: Uplink, start: Start) ->
     assert ends.routes()
     lab.mend(up0)
     start(ends, name="mif-mobike-again")
-    assert ends.routes() == []
+    assert ends.traces() == []
     assert lab.host.show("route", "show", "default") == before
     assert ends.kept
 

@@ -94,10 +94,16 @@ class Tunnel:
         return opened
 
     def routes(self) -> list[str]:
-        """The host's routes that mif-mobike made."""
-        flag = "-4" if self.family == 4 else "-6"
-        listing = self.lab.host.show(flag, "route", "show", "table", "all", "proto", str(PROTOCOL))
-        return [line.strip() for line in listing.splitlines() if line.strip()]
+        """The host's routes that mif-mobike made for packets of others than itself."""
+        return self._tagged("route", "show")
+
+    def traces(self) -> list[str]:
+        """All that mif-mobike has in the kernel, of both families: what it asks single routers by is there as well."""
+        return self._tagged("route", "show", "table", "all") + self._tagged("rule", "show")
+
+    def _tagged(self, *command: str) -> list[str]:
+        lines = [line for flag in ("-4", "-6") for line in self.lab.host.show(flag, *command).splitlines()]
+        return [line.strip() for line in lines if f" proto {PROTOCOL}" in line]
 
 
 def swallow(lab: Lab, uplink: Uplink) -> None:
