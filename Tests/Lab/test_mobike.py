@@ -1,5 +1,6 @@
 """What becomes of an IKE_SA of an unmodified strongSwan when a path fails, with mif-mobike beside it."""
 
+import os
 import socket
 import threading
 import time
@@ -340,17 +341,18 @@ def test_killed(means: str, lab: Lab, up0: Uplink, up1: Uplink, start: Start) ->
     assert ends.kept
 
 
-def test_other_clients_are_not_believed(
-    lab: Lab, agent: Agent, up0: Uplink, start: Start, watched: Callable[[Tunnel], Watch]
+@pytest.mark.parametrize("trusted", [False, True], ids=["stranger", "trusted"])
+def test_trigger_of_a_client(
+    trusted: bool, lab: Lab, agent: Agent, up0: Uplink, start: Start, watched: Callable[[Tunnel], Watch]
 ) -> None:
-    """A trigger that another client submits doesn't lead to as much as a probe."""
+    """What another client submits leads to a probe where the configuration trusts its user, and else to nothing."""
     ends = Tunnel(lab)
-    start(ends, "probe-interval = 0\n")
+    start(ends, "probe-interval = 0\n" + (f"trust-user = {os.getuid()}\n" if trusted else ""))
     watch = watched(ends)
     client = TriggerClient(agent.directory)
     client.add(Kind.DEST_UNREACHABLE, address(ends.local(up0)), address(ends.address))
     client.barrier()
-    time.sleep(1)
+    probe = watch.first(lambda packet: packet.outgoing and packet.ike != b"", 5 if trusted else 1)
     client.close()
-    assert [packet for packet in watch.packets if packet.outgoing and packet.ike] == []
-    assert ends.routes() == []
+    assert (probe is not None) == trusted
+    assert ends.routes() == [] and ends.kept

@@ -38,7 +38,7 @@ class Tunnel:
         if configured:
             for uplink in lab.uplinks:
                 lab.configure_by_hand(uplink, str(family))
-                lab.reaches(uplink, self.address)
+                lab.reaches(uplink, self.address, 10)
         mirrored = replace(settings, traffic=settings.traffic[::-1]) if settings.traffic else settings
         for namespace, own in ((lab.host, settings), (lab.peer, mirrored)):
             if own.traffic:
