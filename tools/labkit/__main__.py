@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from . import captures, daemons, demo, record
+from . import captures, daemons, demo, mobike, record
 from .agent import Agent
 from .install import install, missing
 from .processes import LabError, run_as_command
@@ -135,6 +135,14 @@ def tell_demo(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def hand_over(arguments: argparse.Namespace) -> int:
+    unknown = set(arguments.row) - set(mobike.ROWS)
+    if unknown:
+        raise LabError(f"no row {' '.join(sorted(unknown))}: there are {' '.join(mobike.ROWS)}")
+    rows = arguments.row or list(mobike.ROWS)
+    return 0 if mobike.table(rows, arguments.runs, arguments.agent.resolve(), arguments.mobike.resolve()) else 1
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="lab", description="A network of namespaces with real daemons in it.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -169,12 +177,18 @@ def main() -> int:
     one.add_argument("directory", type=Path)
     one.add_argument("scene", nargs="*", help="all of them where none is named")
 
+    one = command("mobike", hand_over, "measure how long strongSwan needs to another path, with and without mif-mobike")
+    one.add_argument("row", nargs="*", help=f"of {', '.join(mobike.ROWS)}; all of them where none is named")
+    one.add_argument("--agent", type=Path, required=True, metavar="PATH", help="mifd")
+    one.add_argument("--mobike", type=Path, required=True, metavar="PATH", help="mif-mobike")
+    one.add_argument("--runs", type=int, default=50, metavar="N", help="hand-overs of each row")
+
     arguments = parser.parse_args()
     end_by_signals()
     needs_root = arguments.run is not list_labs
     if needs_root and os.geteuid() != 0:
         raise LabError("run it as root")
-    if arguments.run in (up, story, test, tell_demo, record_captures) and missing():
+    if arguments.run in (up, story, test, tell_demo, record_captures, hand_over) and missing():
         raise LabError(f"{' '.join(missing())} not installed: run `tools/lab install`")
     status: int = arguments.run(arguments)
     return status

@@ -20,6 +20,10 @@ NEEDS = {
     "/lib/systemd/systemd-networkd": "systemd",
     "/usr/sbin/dhcpcd": "dhcpcd-base",
     "/usr/sbin/dhclient": "isc-dhcp-client",
+    "/usr/sbin/charon-systemd": "charon-systemd",
+    "/usr/sbin/swanctl": "strongswan-swanctl",
+    "/usr/lib/ipsec/plugins/libstrongswan-kernel-libipsec.so": "libcharon-extra-plugins",
+    "/usr/lib/ipsec/plugins/libstrongswan-openssl.so": "libstrongswan-standard-plugins",
     "/usr/bin/tcpdump": "tcpdump",
     "/usr/bin/tshark": "tshark",
     "/usr/lib/python3/dist-packages/scapy": "python3-scapy",
@@ -31,6 +35,15 @@ NEEDS = {
     "/usr/bin/g++": "g++",
     "/usr/bin/clang": "clang",
     "/usr/bin/valgrind": "valgrind",
+}
+# What these would start with the machine.
+_UNITS = {
+    "radvd": "radvd",
+    "kea-dhcp4-server": "kea-dhcp4-server",
+    "kea-dhcp6-server": "kea-dhcp6-server",
+    "isc-dhcp-server": "isc-dhcp-server",
+    "unbound": "unbound",
+    "charon-systemd": "strongswan",
 }
 _POLICY = Path("/usr/sbin/policy-rc.d")
 
@@ -57,9 +70,9 @@ def install() -> list[str]:
             subprocess.run(["apt-get", "update"], env=environment, check=True)
             subprocess.run(command, env=environment, check=True)
     if Path("/run/systemd/system").is_dir():
-        for unit in ("radvd", "kea-dhcp4-server", "kea-dhcp6-server", "isc-dhcp-server", "unbound"):
-            if unit in packages:
-                subprocess.run(["systemctl", "disable", "--quiet", unit], check=False)
+        for package in packages:
+            if package in _UNITS:
+                subprocess.run(["systemctl", "disable", "--quiet", _UNITS[package]], check=False)
     return packages
 
 

@@ -94,6 +94,17 @@ class Uplink:
         return f"fe80::ff:fe00:{self.number << 8 | 0x64:x}"
 
 
+def enter(namespace: str) -> None:
+    """Moves the thread that calls it into that network namespace."""
+    descriptor = os.open(f"/run/netns/{namespace}", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if _libc.setns(descriptor, CLONE_NEWNET) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, f"setns {namespace}: {os.strerror(number)}")
+    finally:
+        os.close(descriptor)
+
+
 class Namespace:
     """One box of the lab."""
 
@@ -109,20 +120,14 @@ class Namespace:
         outcome: list[Result] = []
         failure: list[BaseException] = []
 
-        def enter() -> None:
+        def work_inside() -> None:
             try:
-                descriptor = os.open(f"/run/netns/{self.name}", os.O_RDONLY | os.O_CLOEXEC)
-                try:
-                    if _libc.setns(descriptor, CLONE_NEWNET) != 0:
-                        number = ctypes.get_errno()
-                        raise OSError(number, f"setns {self.name}: {os.strerror(number)}")
-                finally:
-                    os.close(descriptor)
+                enter(self.name)
                 outcome.append(work())
             except BaseException as error:  # handed to the caller's thread
                 failure.append(error)
 
-        thread = threading.Thread(target=enter)
+        thread = threading.Thread(target=work_inside)
         thread.start()
         thread.join()
         if failure:
@@ -301,21 +306,9 @@ class Lab:
             wait_until(lambda namespace=namespace: ready(namespace), f"{namespace.role}'s links are up for IPv6", 10)
 
     def _numbers(self) -> None:
-        for uplink, router in zip(self.uplinks, self.routers, strict=True):
-            n = uplink.number
+        for uplink in self.uplinks:
             self.number_router(uplink)
-            router.ip(
-                f"addr add 10.255.{n}.1/30 dev core0",
-                f"addr add 2001:db8:ff:{n}::1/64 dev core0",
-                f"route add default via 10.255.{n}.2 dev core0",
-                f"route add default via 2001:db8:ff:{n}::2 dev core0",
-            )
-            self.core.ip(
-                f"addr add 10.255.{n}.2/30 dev r{n}",
-                f"addr add 2001:db8:ff:{n}::2/64 dev r{n}",
-                f"route add 10.{n}.0.0/24 via 10.255.{n}.1",
-                f"route add {uplink.prefix6}/64 via 2001:db8:ff:{n}::1",
-            )
+            self.number_line(uplink)
         self.core.ip("addr add 10.9.0.1/24 dev peer0", "addr add 2001:db8:9::1/64 dev peer0")
         self.peer.ip(
             f"addr add {PEER4}/24 dev core0",
@@ -330,6 +323,22 @@ class Lab:
         self.router(uplink).ip(
             f"addr add {uplink.router4}/24 dev host0",
             f"addr add {uplink.router6}/64 dev host0",
+        )
+
+    def number_line(self, uplink: Uplink) -> None:
+        """Both ends of the line between the router and the core."""
+        n = uplink.number
+        self.router(uplink).ip(
+            f"addr add 10.255.{n}.1/30 dev core0",
+            f"addr add 2001:db8:ff:{n}::1/64 dev core0",
+            f"route add default via 10.255.{n}.2 dev core0",
+            f"route add default via 2001:db8:ff:{n}::2 dev core0",
+        )
+        self.core.ip(
+            f"addr add 10.255.{n}.2/30 dev r{n}",
+            f"addr add 2001:db8:ff:{n}::2/64 dev r{n}",
+            f"route add 10.{n}.0.0/24 via 10.255.{n}.1",
+            f"route add {uplink.prefix6}/64 via 2001:db8:ff:{n}::1",
         )
 
     def router(self, uplink: Uplink) -> Namespace:
