@@ -23,6 +23,7 @@ let package = Package(
     .target(name: "CLinux", cSettings: linux),
     .systemLibrary(name: "CAres", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
     .systemLibrary(name: "CNetlink", pkgConfig: "libnl-3.0", providers: [.apt(["libnl-3-dev"])]),
+    .target(name: "Text", swiftSettings: language),
     .target(name: "Wire", swiftSettings: language),
     .target(name: "Messages", dependencies: ["Wire"], swiftSettings: language),
     .target(name: "Provisioning", dependencies: ["Wire", "Messages"], swiftSettings: language),
@@ -49,6 +50,7 @@ let package = Package(
     .target(
       name: "PvDInformation", dependencies: ["Messages", "Wire"], path: "Sources/mif-pvdinfo",
       exclude: ["Download.swift", "Location.swift", "Main.swift"], swiftSettings: language),
+    .target(name: "VICI", dependencies: ["Text", "Wire"], swiftSettings: language),
     .target(name: "CFuzzer", path: "Targets/CFuzzer", cSettings: linux),
     .target(
       name: "Fuzzing", dependencies: ["CFuzzer", "Wire"], path: "Targets/Support", cSettings: linux,
@@ -72,6 +74,8 @@ let package = Package(
     .executableTarget(
       name: "fuzz-information", dependencies: ["Fuzzing", "Messages", "PvDInformation", "Wire"],
       path: "Targets/Information", swiftSettings: language),
+    .executableTarget(
+      name: "fuzz-vici", dependencies: ["Fuzzing", "VICI", "Wire"], path: "Targets/VICI", swiftSettings: language),
     .executableTarget(
       name: "fuzz-services",
       dependencies: [

@@ -22,7 +22,7 @@ struct Check: Sendable {
 
   let purpose: Purpose
   /// The path in use; nil where there is none.
-  let current: Path?
+  var current: Path?
   var probes: [Probe] = []
   /// All is done that can come of it, but round trips are still being measured.
   var isDecided = false

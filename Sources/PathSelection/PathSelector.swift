@@ -93,7 +93,14 @@ package struct PathSelector: Sendable {
     if let path, peers[index].moved?.sharesUplink(with: path) ?? false { return }
     peers[index].current = path
     peers[index].triggers = []
-    look(index, soon: now)
+    guard let check = peers[index].check, case .doubt(let doubt) = check.purpose else { return look(index, soon: now) }
+    // What was asked of the former path is asked of this one.
+    if check.probes.contains(where: { $0.path == path }) || path == nil {
+      peers[index].check?.current = path
+      evaluate(index, at: now)
+    } else {
+      begin(index, .doubt(doubt), at: now)
+    }
   }
 
   package mutating func hear(_ hint: Hint, at now: Instant) {
@@ -236,7 +243,10 @@ package struct PathSelector: Sendable {
       peers[index].check?.isDecided = true
       peers[index].isStuck = false
       peers[index].quietUntil = now.adding(nanoseconds: settings.checkInterval)
-      if doubt != .unknown { actions.append(.notice(peer: peers[index].address, .lives(doubt, roundTrip: time))) }
+      // A path that is gone has been replaced by the kernel itself.
+      if doubt != .unknown, doubt != .pathGone {
+        actions.append(.notice(peer: peers[index].address, .lives(doubt, roundTrip: time)))
+      }
       return
     }
     guard failure?.isFailure ?? true else { return }
@@ -288,14 +298,6 @@ package struct PathSelector: Sendable {
   private mutating func move(_ index: Int, to path: Path, _ verdict: Verdict, at now: Instant) {
     peers[index].check?.isDecided = true
     if !peers[index].isStuck { peers[index].retry = settings.retryInterval }
-    if peers[index].moved == nil, path == uplinks.usual(path.source.family),
-      !(peers[index].check?.current?.sharesUplink(with: path) ?? false)
-    {
-      // The kernel's own choice by now, and the daemon has heard of that as well.
-      peers[index].current = path
-      peers[index].isStuck = false
-      return
-    }
     guard peers[index].damping.nextMove <= now else {
       // It is asked again when it is time.
       peers[index].isStuck = true
