@@ -80,7 +80,7 @@ let package = Package(
       name: "fuzz-services",
       dependencies: [
         "CFuzzer", "CLinux", "Connecting", "Fuzzing", "Messages", "Platform", "Provisioning", "Resolving",
-        "Subscribers", "Wire",
+        "Subscribers", "Text", "Wire",
       ],
       path: "Targets/Services", cSettings: linux, swiftSettings: language),
   ],

@@ -4,18 +4,18 @@ import Text
 
 func arguments() -> Arguments {
   do throws(Arguments.Mistake) {
-    return try Arguments(Program.arguments())
+    return try Arguments(ProgramStart.arguments())
   } catch {
-    Program.fail("\(error.message) (mif-mobike --help shows the options)", status: 2)
+    ProgramStart.fail("\(error.message) (mif-mobike --help shows the options)", status: 2)
   }
 }
 
 func configuration(_ path: [UInt8]?) -> Configuration {
   guard let path else { return Configuration() }
   do throws(Configuration.Mistake) {
-    return try Configuration(parsing: Program.configuration(path, limit: Configuration.sizeLimit))
+    return try Configuration(parsing: ProgramStart.configuration(path, limit: Configuration.sizeLimit))
   } catch {
-    Program.fail("\(path):\(error.line): \(error.message)")
+    ProgramStart.fail("\(path):\(error.line): \(error.message)")
   }
 }
 
@@ -27,7 +27,7 @@ func run() {
   do throws(SystemFailure) {
     try Helper(configuration, directory: arguments.directory, vici: arguments.vici).run()
   } catch {
-    Program.fail("\(error)")
+    ProgramStart.fail("\(error)")
   }
 }
 

@@ -4,18 +4,18 @@ import Text
 
 func arguments() -> Arguments {
   do throws(Arguments.Mistake) {
-    return try Arguments(Program.arguments())
+    return try Arguments(ProgramStart.arguments())
   } catch {
-    Program.fail("\(error.message) (mifd --help shows the options)", status: 2)
+    ProgramStart.fail("\(error.message) (mifd --help shows the options)", status: 2)
   }
 }
 
 func configuration(_ path: [UInt8]?) -> Configuration {
   guard let path else { return Configuration() }
   do throws(Configuration.Mistake) {
-    return try Configuration(parsing: Program.configuration(path, limit: Configuration.sizeLimit))
+    return try Configuration(parsing: ProgramStart.configuration(path, limit: Configuration.sizeLimit))
   } catch {
-    Program.fail("\(path):\(error.line): \(error.message)")
+    ProgramStart.fail("\(path):\(error.line): \(error.message)")
   }
 }
 
@@ -37,13 +37,13 @@ func run() {
     }
   } catch {
     switch error {
-    case .system(let failure): Program.fail("\(failure)")
+    case .system(let failure): ProgramStart.fail("\(failure)")
     case .alreadyRunning(let directory, let pid?):
-      Program.fail("another mifd (pid \(pid)) runs on \(directory); --runtime-dir names another directory")
+      ProgramStart.fail("another mifd (pid \(pid)) runs on \(directory); --runtime-dir names another directory")
     case .alreadyRunning(let directory, nil):
-      Program.fail("another mifd runs on \(directory); --runtime-dir names another directory")
-    case .kernelSilent: Program.fail("the kernel did not tell within 10 seconds which links it has")
-    case .replay(let reason): Program.fail("\(reason)")
+      ProgramStart.fail("another mifd runs on \(directory); --runtime-dir names another directory")
+    case .kernelSilent: ProgramStart.fail("the kernel did not tell within 10 seconds which links it has")
+    case .replay(let reason): ProgramStart.fail("\(reason)")
     }
   }
 }

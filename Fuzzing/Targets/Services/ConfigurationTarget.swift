@@ -3,6 +3,7 @@ import Messages
 import Platform
 import Provisioning
 import Subscribers
+import Text
 import Wire
 
 /// The agent's configuration file: taken, or refused with the line and what to do there.

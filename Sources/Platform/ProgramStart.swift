@@ -1,5 +1,5 @@
 /// How a program of ours begins and ends.
-package enum Program {
+package enum ProgramStart {
   /// Ends with one line that says what is wrong: 2 for a wrong command line, 1 for everything else.
   package static func fail(_ line: LogLine, status: Int32 = 1) -> Never {
     Log.error(line)
