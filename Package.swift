@@ -76,7 +76,7 @@ var targets: [Target] = [
     ],
     cSettings: linux, swiftSettings: agent),
   .executableTarget(
-    name: "mifd", dependencies: ["Agent", "Platform"],
+    name: "mifd", dependencies: ["Agent", "Platform"] + (embedded ? ["CSmallLibrary"] : []),
     cSettings: linux, swiftSettings: agent,
     linkerSettings: embedded ? [.linkedLibrary("m")] : []),
 ]
@@ -84,6 +84,13 @@ var targets: [Target] = [
 var dependencies: [Package.Dependency] = []
 
 if embedded {
+  // The C library's names, to be found before its archive is searched: nothing else links it.
+  targets.append(
+    .target(
+      name: "CSmallLibrary", exclude: ["no-unwind-tables.ld"],
+      cSettings: linux
+        + [.unsafeFlags(["-Os", "-ffreestanding", "-ffunction-sections", "-Wall", "-Wno-unused-parameter", "-Werror"])])
+  )
   // libpftrigger.so, which tools/build-clients links: its C half has names of the C library, so nothing else links it.
   targets += [
     .target(
