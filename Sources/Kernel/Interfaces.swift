@@ -11,13 +11,20 @@ struct Interfaces: Sendable {
     /// nil as long as only addresses came.
     var link: Link?
     var cycle: UInt32
-    var addresses: [IPAddress: AddressSlot] = [:]
-    var ipv4Count = 0
+    var addressCount: UInt32 = 0
+    var ipv4Count: UInt32 = 0
+  }
+
+  private struct Key: Hashable {
+    var ip: IPAddress
+    var interface: UInt32
   }
 
   let linkLimit: Int
   let addressLimit: Int
   private var interfaces: [UInt32: Interface] = [:]
+  /// Of all links: a table for each would be half empty a thousand times.
+  private var slots: [Key: AddressSlot] = [:]
   private(set) var addressCount = 0
 
   init(linkLimit: Int = 16_384, addressLimit: Int = 65_536) {
@@ -38,8 +45,10 @@ struct Interfaces: Sendable {
     interfaces[link.index]?.link = link
     interfaces[link.index]?.cycle = cycle
     if old.link != link { body(.link(link)) }
-    if old.link == nil {
-      for (ip, slot) in old.addresses { slot.forEach(ip, on: link.index) { body(.address($0.value)) } }
+    if old.link == nil, old.addressCount > 0 {
+      for (key, slot) in slots where key.interface == link.index {
+        slot.forEach(key.ip, on: link.index) { body(.address($0.value)) }
+      }
     }
     return true
   }
@@ -48,14 +57,17 @@ struct Interfaces: Sendable {
 
   func isTold(_ index: UInt32) -> Bool { interfaces[index]?.link != nil }
 
-  /// Takes a link's addresses away; `removeLink` must follow.
+  /// Takes a link's addresses away; `removeLink` must follow. The kernel has said before that they went, so there are
+  /// none, unless it could not say so.
   mutating func removeAddresses(of index: UInt32, _ body: (KernelEvent) -> Void) {
-    guard let interface = interfaces[index] else { return }
-    interfaces[index]?.addresses = [:]
+    guard let interface = interfaces[index], interface.addressCount > 0 else { return }
+    interfaces[index]?.addressCount = 0
     interfaces[index]?.ipv4Count = 0
-    for (ip, slot) in interface.addresses {
+    let gone = slots.keys.filter { $0.interface == index }
+    for key in gone {
+      guard let slot = slots.removeValue(forKey: key) else { continue }
       var told: [UInt8] = []
-      slot.forEach(ip, on: index) { address in
+      slot.forEach(key.ip, on: index) { address in
         addressCount -= 1
         let prefix = address.value.prefix
         if interface.link == nil || told.contains(prefix.length) { return }
@@ -94,7 +106,8 @@ struct Interfaces: Sendable {
     var address = HeldAddress(
       value: value, peer: peer, preferredUntil: Self.expiry(value.preferredLifetime, now),
       validUntil: Self.expiry(value.validLifetime, now), cycle: cycle)
-    let slot = interfaces[value.interface]?.addresses[value.prefix.address]
+    let key = Key(ip: value.prefix.address, interface: value.interface)
+    let slot = slots[key]
     let old = slot?.find(value.prefix, peer, on: value.interface)
     if old == nil && addressCount >= addressLimit { return .refused }
     if interfaces[value.interface] == nil {
@@ -108,12 +121,13 @@ struct Interfaces: Sendable {
       address.cycle = cycle
     }
     if slot == nil {
-      interfaces[value.interface]?.addresses[value.prefix.address] = AddressSlot(address)
+      slots[key] = AddressSlot(address)
     } else {
-      interfaces[value.interface]?.addresses[value.prefix.address]?.set(address)
+      slots[key]?.set(address)
     }
     if old == nil {
       addressCount += 1
+      interfaces[value.interface]?.addressCount += 1
       if value.prefix.address.family == .v4 { interfaces[value.interface]?.ipv4Count += 1 }
     }
     if isNews { body(.address(value)) }
@@ -149,16 +163,16 @@ struct Interfaces: Sendable {
   mutating func removeAddress(
     _ prefix: IPPrefix, peer: IPAddress?, on index: UInt32, _ body: (KernelEvent) -> Void
   ) -> Removed? {
-    guard var rest = interfaces[index]?.addresses[prefix.address], rest.find(prefix, peer, on: index) != nil else {
-      return nil
-    }
+    let key = Key(ip: prefix.address, interface: index)
+    guard var rest = slots[key], rest.find(prefix, peer, on: index) != nil else { return nil }
     rest.remove(prefix, peer)
-    interfaces[index]?.addresses[prefix.address] = rest.isEmpty ? nil : rest
+    slots[key] = rest.isEmpty ? nil : rest
     addressCount -= 1
+    interfaces[index]?.addressCount -= 1
     if prefix.address.family == .v4 { interfaces[index]?.ipv4Count -= 1 }
     guard let interface = interfaces[index] else { return nil }
     if interface.link == nil {
-      if interface.addresses.isEmpty { interfaces[index] = nil }
+      if interface.addressCount == 0 { interfaces[index] = nil }
     } else if let twin = rest.find(prefix, on: index) {
       body(.address(twin.value))
     } else {
@@ -171,10 +185,8 @@ struct Interfaces: Sendable {
   /// Addresses that the dump did not bring.
   func addressesLeft(cycle: UInt32) -> [HeldAddress] {
     var result: [HeldAddress] = []
-    for (index, interface) in interfaces {
-      for (ip, slot) in interface.addresses {
-        slot.forEach(ip, on: index) { if $0.cycle != cycle { result.append($0) } }
-      }
+    for (key, slot) in slots {
+      slot.forEach(key.ip, on: key.interface) { if $0.cycle != cycle { result.append($0) } }
     }
     return result
   }

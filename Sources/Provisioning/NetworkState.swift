@@ -25,7 +25,7 @@ package struct NetworkState: Sendable {
   /// Places in `interfaces` by ifindex.
   var places: [UInt32: Int] = [:]
   /// How many interfaces hold an address; what an ICMP error must quote.
-  var localAddresses: [IPAddress: Int] = [:]
+  var localAddresses: [IPAddress: UInt32] = [:]
   /// Kernel events whose link is not known yet.
   var parked: [KernelEvent] = []
   var deadlines = Deadlines<TimedSubject>()
