@@ -6,20 +6,26 @@ struct HeldAddress: Sendable {
   var value: InterfaceAddress
   /// The other end's, where it has one: the same address may stand on a link with several peers or lengths.
   var peer: IPAddress?
-  /// When its lifetimes run out, nanoseconds; the kernel tells what is left of them, which shrinks by itself.
-  var preferredUntil: UInt64
-  var validUntil: UInt64
+  /// When the kernel told what is left of its lifetimes, which shrinks by itself; nanoseconds.
+  var toldAt: UInt64
   var cycle: UInt32
+
+  /// When its lifetimes run out, nanoseconds.
+  var preferredUntil: UInt64 { end(value.preferredLifetime) }
+  var validUntil: UInt64 { end(value.validLifetime) }
+
+  private func end(_ seconds: UInt32) -> UInt64 {
+    seconds == .max ? .max : toldAt &+ UInt64(seconds) * 1_000_000_000
+  }
 
   func `is`(_ prefix: IPPrefix, _ other: IPAddress?) -> Bool { value.prefix == prefix && peer == other }
 }
 
-/// What stands on a link with the same address bits: nearly always one address without a peer, which takes 40 bytes.
+/// What stands on a link with the same address bits: nearly always one address without a peer, which takes 32 bytes.
 struct AddressSlot: Sendable {
   /// The first one without a peer, without what whoever asks knows.
   private struct Plain: Sendable {
-    var preferredUntil: UInt64
-    var validUntil: UInt64
+    var toldAt: UInt64
     var preferredLifetime: UInt32
     var validLifetime: UInt32
     var cycle: UInt32
@@ -45,8 +51,7 @@ struct AddressSlot: Sendable {
     let value = InterfaceAddress(
       interface: interface, prefix: IPPrefix(ip, plain.length), flags: plain.flags, isHostScope: plain.isHostScope,
       preferredLifetime: plain.preferredLifetime, validLifetime: plain.validLifetime)
-    return HeldAddress(
-      value: value, peer: nil, preferredUntil: plain.preferredUntil, validUntil: plain.validUntil, cycle: plain.cycle)
+    return HeldAddress(value: value, peer: nil, toldAt: plain.toldAt, cycle: plain.cycle)
   }
 
   func find(_ prefix: IPPrefix, _ peer: IPAddress?, on interface: UInt32) -> HeldAddress? {
@@ -66,8 +71,8 @@ struct AddressSlot: Sendable {
       more[index] = address
     } else if address.peer == nil, plain == nil || plain?.length == address.value.prefix.length {
       plain = Plain(
-        preferredUntil: address.preferredUntil, validUntil: address.validUntil,
-        preferredLifetime: address.value.preferredLifetime, validLifetime: address.value.validLifetime,
+        toldAt: address.toldAt, preferredLifetime: address.value.preferredLifetime,
+        validLifetime: address.value.validLifetime,
         cycle: address.cycle, length: address.value.prefix.length, flags: address.value.flags,
         isHostScope: address.value.isHostScope)
     } else {

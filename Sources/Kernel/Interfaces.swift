@@ -103,9 +103,7 @@ struct Interfaces: Sendable {
     _ value: InterfaceAddress, peer: IPAddress?, isDump: Bool, cycle: UInt32, at now: UInt64,
     _ body: (KernelEvent) -> Void
   ) -> Added {
-    var address = HeldAddress(
-      value: value, peer: peer, preferredUntil: Self.expiry(value.preferredLifetime, now),
-      validUntil: Self.expiry(value.validLifetime, now), cycle: cycle)
+    var address = HeldAddress(value: value, peer: peer, toldAt: now, cycle: cycle)
     let key = Key(ip: value.prefix.address, interface: value.interface)
     let slot = slots[key]
     let old = slot?.find(value.prefix, peer, on: value.interface)
@@ -141,10 +139,6 @@ struct Interfaces: Sendable {
     same.validLifetime = new.value.validLifetime
     return same == new.value && isNear(old.preferredUntil, new.preferredUntil, isDump)
       && isNear(old.validUntil, new.validUntil, isDump)
-  }
-
-  private static func expiry(_ seconds: UInt32, _ now: UInt64) -> UInt64 {
-    seconds == .max ? .max : now &+ UInt64(seconds) * 1_000_000_000
   }
 
   private static func isNear(_ a: UInt64, _ b: UInt64, _ isDump: Bool) -> Bool {

@@ -24,8 +24,8 @@ package struct NetworkState: Sendable {
   var interfaces: [Interface] = []
   /// Places in `interfaces` by ifindex.
   var places: [UInt32: Int] = [:]
-  /// How many interfaces hold an address; what an ICMP error must quote.
-  var localAddresses: [IPAddress: UInt32] = [:]
+  /// How many interfaces hold an address; what an ICMP error must quote. By the two words that an IPv6 address is.
+  var localAddresses: [IPv6Address: UInt32] = [:]
   /// Kernel events whose link is not known yet.
   var parked: [KernelEvent] = []
   var deadlines = Deadlines<TimedSubject>()
