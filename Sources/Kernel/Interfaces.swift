@@ -15,16 +15,10 @@ struct Interfaces: Sendable {
     var ipv4Count: UInt32 = 0
   }
 
-  private struct Key: Hashable {
-    var ip: IPAddress
-    var interface: UInt32
-  }
-
   let linkLimit: Int
   let addressLimit: Int
   private var interfaces: [UInt32: Interface] = [:]
-  /// Of all links: a table for each would be half empty a thousand times.
-  private var slots: [Key: AddressSlot] = [:]
+  private var addresses = HeldAddresses()
   private(set) var addressCount = 0
 
   init(linkLimit: Int = 16_384, addressLimit: Int = 65_536) {
@@ -46,9 +40,7 @@ struct Interfaces: Sendable {
     interfaces[link.index]?.cycle = cycle
     if old.link != link { body(.link(link)) }
     if old.link == nil, old.addressCount > 0 {
-      for (key, slot) in slots where key.interface == link.index {
-        slot.forEach(key.ip, on: link.index) { body(.address($0.value)) }
-      }
+      for address in addresses.filter({ _ in true }, on: link.index) { body(.address(address.value)) }
     }
     return true
   }
@@ -63,15 +55,11 @@ struct Interfaces: Sendable {
     guard let interface = interfaces[index], interface.addressCount > 0 else { return }
     interfaces[index]?.addressCount = 0
     interfaces[index]?.ipv4Count = 0
-    let gone = slots.keys.filter { $0.interface == index }
-    for key in gone {
-      guard let slot = slots.removeValue(forKey: key) else { continue }
-      var told: [UInt8] = []
-      slot.forEach(key.ip, on: index) { address in
-        addressCount -= 1
-        let prefix = address.value.prefix
-        if interface.link == nil || told.contains(prefix.length) { return }
-        told.append(prefix.length)
+    for address in addresses.filter({ _ in true }, on: index) {
+      let prefix = address.value.prefix
+      addresses.remove(prefix, address.peer, on: index)
+      addressCount -= 1
+      if interface.link != nil, addresses.find(prefix, on: index) == nil {
         body(.addressRemoved(interface: index, prefix))
       }
     }
@@ -104,9 +92,7 @@ struct Interfaces: Sendable {
     _ body: (KernelEvent) -> Void
   ) -> Added {
     var address = HeldAddress(value: value, peer: peer, toldAt: now, cycle: cycle)
-    let key = Key(ip: value.prefix.address, interface: value.interface)
-    let slot = slots[key]
-    let old = slot?.find(value.prefix, peer, on: value.interface)
+    let old = addresses.find(value.prefix, peer, on: value.interface)
     if old == nil && addressCount >= addressLimit { return .refused }
     if interfaces[value.interface] == nil {
       if interfaces.count >= linkLimit { return .refused }
@@ -118,11 +104,7 @@ struct Interfaces: Sendable {
       address = old
       address.cycle = cycle
     }
-    if slot == nil {
-      slots[key] = AddressSlot(address)
-    } else {
-      slots[key]?.set(address)
-    }
+    addresses.set(address)
     if old == nil {
       addressCount += 1
       interfaces[value.interface]?.addressCount += 1
@@ -157,31 +139,26 @@ struct Interfaces: Sendable {
   mutating func removeAddress(
     _ prefix: IPPrefix, peer: IPAddress?, on index: UInt32, _ body: (KernelEvent) -> Void
   ) -> Removed? {
-    let key = Key(ip: prefix.address, interface: index)
-    guard var rest = slots[key], rest.find(prefix, peer, on: index) != nil else { return nil }
-    rest.remove(prefix, peer)
-    slots[key] = rest.isEmpty ? nil : rest
+    if addresses.find(prefix, peer, on: index) == nil { return nil }
+    addresses.remove(prefix, peer, on: index)
     addressCount -= 1
     interfaces[index]?.addressCount -= 1
     if prefix.address.family == .v4 { interfaces[index]?.ipv4Count -= 1 }
     guard let interface = interfaces[index] else { return nil }
     if interface.link == nil {
       if interface.addressCount == 0 { interfaces[index] = nil }
-    } else if let twin = rest.find(prefix, on: index) {
+    } else if let twin = addresses.find(prefix, on: index) {
       body(.address(twin.value))
     } else {
       body(.addressRemoved(interface: index, prefix))
     }
     return Removed(
-      sourceIsGone: rest.isEmpty, wasLastIPv4: prefix.address.family == .v4 && interface.ipv4Count == 0)
+      sourceIsGone: !addresses.contains(prefix.address, on: index),
+      wasLastIPv4: prefix.address.family == .v4 && interface.ipv4Count == 0)
   }
 
   /// Addresses that the dump did not bring.
   func addressesLeft(cycle: UInt32) -> [HeldAddress] {
-    var result: [HeldAddress] = []
-    for (key, slot) in slots {
-      slot.forEach(key.ip, on: key.interface) { if $0.cycle != cycle { result.append($0) } }
-    }
-    return result
+    addresses.filter { $0.cycle != cycle }
   }
 }
