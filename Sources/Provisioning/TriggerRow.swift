@@ -125,6 +125,11 @@ struct Provenance: Hashable, Sendable {
     icmpType = origin.icmpType
     icmpCode = origin.icmpCode
   }
+
+  func holds(_ origin: Origin) -> Bool {
+    icmpType == origin.icmpType && icmpCode == origin.icmpCode && interface == origin.interface && pvd == origin.pvd
+      && source == origin.source && addressFlags == origin.addressFlags && interfaceName == origin.interfaceName
+  }
 }
 
 extension Trigger {

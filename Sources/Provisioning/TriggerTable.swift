@@ -90,7 +90,7 @@ package struct TriggerTable: Sendable {
     let provenance = provenances[rows[Int(place)].provenance]
     var origin = rows[Int(place)].origin(provenance)
     change(&origin)
-    set(Provenance(origin, provenance.owner), place)
+    if !provenance.holds(origin) { set(Provenance(origin, provenance.owner), place) }
     rows[Int(place)].set(origin)
     return true
   }
