@@ -25,6 +25,9 @@ let agent: [SwiftSetting] =
 
 let linux: [CSetting] = [.define("_GNU_SOURCE")]
 
+/// What the static files have in place of parts of the C library.
+let small: [Target.Dependency] = embedded ? ["CSmallLibrary"] : []
+
 var products: [Product] = [
   .executable(name: "mifd", targets: ["mifd"]), .executable(name: "mif-mobike", targets: ["mif-mobike"]),
 ]
@@ -90,11 +93,11 @@ var targets: [Target] = [
     ],
     cSettings: linux, swiftSettings: agent),
   .executableTarget(
-    name: "mif-mobike", dependencies: ["MobikeHelper", "Platform", "Text"],
+    name: "mif-mobike", dependencies: ["MobikeHelper", "Platform", "Text"] + small,
     cSettings: linux, swiftSettings: agent,
     linkerSettings: embedded ? [.linkedLibrary("m")] : []),
   .executableTarget(
-    name: "mifd", dependencies: ["Agent", "Platform", "Text"],
+    name: "mifd", dependencies: ["Agent", "Platform", "Text"] + small,
     cSettings: linux, swiftSettings: agent,
     linkerSettings: embedded ? [.linkedLibrary("m")] : []),
 ]
@@ -102,6 +105,13 @@ var targets: [Target] = [
 var dependencies: [Package.Dependency] = []
 
 if embedded {
+  // The C library's names, to be found before its archive is searched: nothing else links it.
+  targets.append(
+    .target(
+      name: "CSmallLibrary", exclude: ["no-unwind-tables.ld"],
+      cSettings: linux
+        + [.unsafeFlags(["-Os", "-ffreestanding", "-ffunction-sections", "-Wall", "-Wno-unused-parameter", "-Werror"])])
+  )
   // libpftrigger.so, which tools/build-clients links: its C half has names of the C library, so nothing else links it.
   targets += [
     .target(

@@ -60,7 +60,7 @@ package struct SecurityAssociations: ~Copyable {
 
   private let descriptor: Descriptor
   private var sequence: UInt32 = 0
-  private var buffer = [UInt8](repeating: 0, count: 32_768)
+  private var buffer = [UInt8].zeros(32_768)
 
   init() throws(Errno) {
     self.init(

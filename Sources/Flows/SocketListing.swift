@@ -21,7 +21,7 @@ struct SocketListing: ~Copyable {
   private let pingV6: Descriptor
   private let rawV4: Descriptor
   private let rawV6: Descriptor
-  private var text = [UInt8](repeating: 0, count: limit)
+  private var text = [UInt8].zeros(limit)
 
   init() {
     // The thread's own namespace, which in the agent is the process's.

@@ -11,13 +11,14 @@ struct Interfaces: Sendable {
     /// nil as long as only addresses came.
     var link: Link?
     var cycle: UInt32
-    var addresses: [IPAddress: AddressSlot] = [:]
-    var ipv4Count = 0
+    var addressCount: UInt32 = 0
+    var ipv4Count: UInt32 = 0
   }
 
   let linkLimit: Int
   let addressLimit: Int
   private var interfaces: [UInt32: Interface] = [:]
+  private var addresses = HeldAddresses()
   private(set) var addressCount = 0
 
   init(linkLimit: Int = 16_384, addressLimit: Int = 65_536) {
@@ -38,8 +39,8 @@ struct Interfaces: Sendable {
     interfaces[link.index]?.link = link
     interfaces[link.index]?.cycle = cycle
     if old.link != link { body(.link(link)) }
-    if old.link == nil {
-      for (ip, slot) in old.addresses { slot.forEach(ip, on: link.index) { body(.address($0.value)) } }
+    if old.link == nil, old.addressCount > 0 {
+      for address in addresses.filter({ _ in true }, on: link.index) { body(.address(address.value)) }
     }
     return true
   }
@@ -48,18 +49,17 @@ struct Interfaces: Sendable {
 
   func isTold(_ index: UInt32) -> Bool { interfaces[index]?.link != nil }
 
-  /// Takes a link's addresses away; `removeLink` must follow.
+  /// Takes a link's addresses away; `removeLink` must follow. The kernel has said before that they went, so there are
+  /// none, unless it could not say so.
   mutating func removeAddresses(of index: UInt32, _ body: (KernelEvent) -> Void) {
-    guard let interface = interfaces[index] else { return }
-    interfaces[index]?.addresses = [:]
+    guard let interface = interfaces[index], interface.addressCount > 0 else { return }
+    interfaces[index]?.addressCount = 0
     interfaces[index]?.ipv4Count = 0
-    for (ip, slot) in interface.addresses {
-      var told: [UInt8] = []
-      slot.forEach(ip, on: index) { address in
-        addressCount -= 1
-        let prefix = address.value.prefix
-        if interface.link == nil || told.contains(prefix.length) { return }
-        told.append(prefix.length)
+    for address in addresses.filter({ _ in true }, on: index) {
+      let prefix = address.value.prefix
+      addresses.remove(prefix, address.peer, on: index)
+      addressCount -= 1
+      if interface.link != nil, addresses.find(prefix, on: index) == nil {
         body(.addressRemoved(interface: index, prefix))
       }
     }
@@ -91,11 +91,8 @@ struct Interfaces: Sendable {
     _ value: InterfaceAddress, peer: IPAddress?, isDump: Bool, cycle: UInt32, at now: UInt64,
     _ body: (KernelEvent) -> Void
   ) -> Added {
-    var address = HeldAddress(
-      value: value, peer: peer, preferredUntil: Self.expiry(value.preferredLifetime, now),
-      validUntil: Self.expiry(value.validLifetime, now), cycle: cycle)
-    let slot = interfaces[value.interface]?.addresses[value.prefix.address]
-    let old = slot?.find(value.prefix, peer, on: value.interface)
+    var address = HeldAddress(value: value, peer: peer, toldAt: now, cycle: cycle)
+    let old = addresses.find(value.prefix, peer, on: value.interface)
     if old == nil && addressCount >= addressLimit { return .refused }
     if interfaces[value.interface] == nil {
       if interfaces.count >= linkLimit { return .refused }
@@ -107,13 +104,10 @@ struct Interfaces: Sendable {
       address = old
       address.cycle = cycle
     }
-    if slot == nil {
-      interfaces[value.interface]?.addresses[value.prefix.address] = AddressSlot(address)
-    } else {
-      interfaces[value.interface]?.addresses[value.prefix.address]?.set(address)
-    }
+    addresses.set(address)
     if old == nil {
       addressCount += 1
+      interfaces[value.interface]?.addressCount += 1
       if value.prefix.address.family == .v4 { interfaces[value.interface]?.ipv4Count += 1 }
     }
     if isNews { body(.address(value)) }
@@ -127,10 +121,6 @@ struct Interfaces: Sendable {
     same.validLifetime = new.value.validLifetime
     return same == new.value && isNear(old.preferredUntil, new.preferredUntil, isDump)
       && isNear(old.validUntil, new.validUntil, isDump)
-  }
-
-  private static func expiry(_ seconds: UInt32, _ now: UInt64) -> UInt64 {
-    seconds == .max ? .max : now &+ UInt64(seconds) * 1_000_000_000
   }
 
   private static func isNear(_ a: UInt64, _ b: UInt64, _ isDump: Bool) -> Bool {
@@ -149,33 +139,26 @@ struct Interfaces: Sendable {
   mutating func removeAddress(
     _ prefix: IPPrefix, peer: IPAddress?, on index: UInt32, _ body: (KernelEvent) -> Void
   ) -> Removed? {
-    guard var rest = interfaces[index]?.addresses[prefix.address], rest.find(prefix, peer, on: index) != nil else {
-      return nil
-    }
-    rest.remove(prefix, peer)
-    interfaces[index]?.addresses[prefix.address] = rest.isEmpty ? nil : rest
+    if addresses.find(prefix, peer, on: index) == nil { return nil }
+    addresses.remove(prefix, peer, on: index)
     addressCount -= 1
+    interfaces[index]?.addressCount -= 1
     if prefix.address.family == .v4 { interfaces[index]?.ipv4Count -= 1 }
     guard let interface = interfaces[index] else { return nil }
     if interface.link == nil {
-      if interface.addresses.isEmpty { interfaces[index] = nil }
-    } else if let twin = rest.find(prefix, on: index) {
+      if interface.addressCount == 0 { interfaces[index] = nil }
+    } else if let twin = addresses.find(prefix, on: index) {
       body(.address(twin.value))
     } else {
       body(.addressRemoved(interface: index, prefix))
     }
     return Removed(
-      sourceIsGone: rest.isEmpty, wasLastIPv4: prefix.address.family == .v4 && interface.ipv4Count == 0)
+      sourceIsGone: !addresses.contains(prefix.address, on: index),
+      wasLastIPv4: prefix.address.family == .v4 && interface.ipv4Count == 0)
   }
 
   /// Addresses that the dump did not bring.
   func addressesLeft(cycle: UInt32) -> [HeldAddress] {
-    var result: [HeldAddress] = []
-    for (index, interface) in interfaces {
-      for (ip, slot) in interface.addresses {
-        slot.forEach(ip, on: index) { if $0.cycle != cycle { result.append($0) } }
-      }
-    }
-    return result
+    addresses.filter { $0.cycle != cycle }
   }
 }

@@ -330,15 +330,14 @@ extension Interface {
 
 extension ProvisioningDomain.Address {
   fileprivate init(_ record: Interface.Address) {
-    self.init(
-      address: record.address, preferredUntil: record.preferredUntil, validUntil: record.validUntil,
-      serial: record.serial)
+    self.init(address: record.address, toldAt: record.toldAt, serial: record.serial)
   }
 
   /// Whether there is nothing new in `other`.
   fileprivate func isTold(for other: Self) -> Bool {
-    address.flags == other.address.flags && preferredUntil.isAbout(other.preferredUntil)
-      && validUntil.isAbout(other.validUntil)
+    address.flags == other.address.flags
+      && address.preferredUntil(from: toldAt).isAbout(other.address.preferredUntil(from: other.toldAt))
+      && address.validUntil(from: toldAt).isAbout(other.address.validUntil(from: other.toldAt))
   }
 }
 

@@ -27,11 +27,11 @@ struct Interface: Sendable {
   var connection4 = Connection()
   var connection6 = Connection()
 
-  /// An address of the kernel's with the ends of its lifetimes.
+  /// An address of the kernel's.
   struct Address: Sendable {
     var address: InterfaceAddress
-    var preferredUntil: Instant
-    var validUntil: Instant
+    /// When the kernel told its lifetimes.
+    var toldAt: Instant
     /// Grows along the list; never used again.
     var serial: UInt64 = 0
     /// The trigger IF_ADDRCHANGED, 0 while the address is not usable.

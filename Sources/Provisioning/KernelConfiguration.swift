@@ -20,8 +20,8 @@ extension Interface {
     for record in addresses where record.isUsable && !record.ip.isLinkLocal && configuring(record.ip).isEmpty {
       let prefix = ConfigurationItem(
         .prefixes, .prefix(record.address.prefix.masked, flags: 0),
-        preferredLifetime: now.lifetime(until: record.preferredUntil),
-        validLifetime: now.lifetime(until: record.validUntil))
+        preferredLifetime: now.lifetime(until: record.address.preferredUntil(from: record.toldAt)),
+        validLifetime: now.lifetime(until: record.address.validUntil(from: record.toldAt)))
       if let known = items.firstIndex(where: { $0.value == prefix.value }) {
         items[known].preferredLifetime = max(items[known].preferredLifetime, prefix.preferredLifetime)
         items[known].validLifetime = max(items[known].validLifetime, prefix.validLifetime)

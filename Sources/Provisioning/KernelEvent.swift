@@ -77,12 +77,14 @@ package struct InterfaceAddress: Hashable, Sendable {
     package static let secondary = Flags(rawValue: 0x40)
   }
 
-  package var interface: UInt32
+  // In an order that leaves no room between them: a large host has ten thousand of these, thrice.
+
   /// The address with its host bits, and its prefix length.
   package var prefix: IPPrefix
   package var flags: Flags
   /// Scope host (127.0.0.1, ::1): never news to a peer.
   package var isHostScope: Bool
+  package var interface: UInt32
   /// Seconds left, 0xFFFFFFFF for ever.
   package var preferredLifetime: UInt32
   package var validLifetime: UInt32

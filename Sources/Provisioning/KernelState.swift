@@ -160,10 +160,7 @@ extension NetworkState {
   // MARK: Addresses
 
   private mutating func apply(_ address: InterfaceAddress, _ place: Int, _ moment: Moment) {
-    var record = Interface.Address(
-      address: address,
-      preferredUntil: moment.instant.adding(lifetime: address.preferredLifetime),
-      validUntil: moment.instant.adding(lifetime: address.validLifetime))
+    var record = Interface.Address(address: address, toldAt: moment.instant)
     let index: Int
     if let known = interfaces[place].addresses.firstIndex(where: { $0.address.prefix == address.prefix }) {
       index = known
@@ -178,7 +175,7 @@ extension NetworkState {
       interfaces[place].addresses.makeRoom()
       interfaces[place].addresses.append(record)
       interfaces[place].lastAddresses.removeAll { $0 == address.prefix }
-      localAddresses[record.ip, default: 0] += 1
+      localAddresses[record.ip.asIPv6, default: 0] += 1
     } else {
       count(.addressesFull)
       return
@@ -218,8 +215,8 @@ extension NetworkState {
     guard let index = interfaces[place].addresses.firstIndex(where: { $0.address.prefix == prefix }) else { return }
     let record = interfaces[place].addresses.remove(at: index)
     if record.isByHand { interfaces[place].leaveByHand(prefix) }
-    let holders = localAddresses[record.ip, default: 1] - 1
-    localAddresses[record.ip] = holders == 0 ? nil : holders
+    let holders = localAddresses[record.ip.asIPv6, default: 1] - 1
+    localAddresses[record.ip.asIPv6] = holders == 0 ? nil : holders
     if !interfaces[place].link.isUp, record.isUsable, interfaces[place].lastAddresses.count < Trigger.Addresses.limit {
       interfaces[place].lastAddresses.append(prefix)
     }
@@ -231,7 +228,7 @@ extension NetworkState {
     }
     reconnect(place, moment)
     removeTrigger(record.trigger, .contradicted, moment)
-    if localAddresses[record.ip] == nil { forgetPaths(moment) { $0.local == record.ip } }
+    if localAddresses[record.ip.asIPv6] == nil { forgetPaths(moment) { $0.local == record.ip } }
     if hasLostRoutes { forgetPaths(of: .v4, on: record.address.interface, moment) }
     reconcile(place, moment, changed: record.serial)
   }

@@ -26,8 +26,8 @@ package struct NetworkState: Sendable {
   var places: [UInt32: Int] = [:]
   /// How many interfaces hand what arrives on to a master.
   var ports = 0
-  /// How many interfaces hold an address; what an ICMP error must quote.
-  var localAddresses: [IPAddress: Int] = [:]
+  /// How many interfaces hold an address; what an ICMP error must quote. By the two words that an IPv6 address is.
+  var localAddresses: [IPv6Address: UInt32] = [:]
   /// Kernel events whose link is not known yet.
   var parked: [KernelEvent] = []
   var deadlines = Deadlines<TimedSubject>()

@@ -25,11 +25,11 @@ package struct ProvisioningDomain: Sendable {
   /// The addresses announced, in the kernel's order.
   package internal(set) var addresses: [Address] = []
 
-  /// An announced address with the ends of its lifetimes.
+  /// An announced address.
   package struct Address: Sendable {
     package var address: InterfaceAddress
-    var preferredUntil: Instant
-    var validUntil: Instant
+    /// When the kernel told its lifetimes.
+    var toldAt: Instant
     /// The serial of the interface's address.
     var serial: UInt64
   }

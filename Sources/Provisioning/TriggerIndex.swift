@@ -2,7 +2,7 @@ import Messages
 import Wire
 
 /// Where triggers of a type with an address are: a hash table whose chains lie in one array, 8 bytes for each node that
-/// the table has numbered and 2 to 4 for its share of a bucket. A chain is in the order of the triggers' serials, so that
+/// the table has numbered and 1 or 2 for its share of a bucket. A chain is in the order of the triggers' serials, so that
 /// a replay can walk it like the table.
 struct TriggerIndex: Sendable {
   struct Key: Hashable {
@@ -24,8 +24,8 @@ struct TriggerIndex: Sendable {
   private var buckets = [Int32](repeating: -1, count: 16)
   private var count = 0
 
-  /// Whether there are more than two nodes to a bucket: time to double these.
-  var isFull: Bool { count >= 2 * buckets.count }
+  /// Whether there are four nodes to a bucket: time to double these.
+  var isFull: Bool { count >= 4 * buckets.count }
 
   /// Nodes below `count` may be entered from now on.
   mutating func makeRoom(for count: Int) {

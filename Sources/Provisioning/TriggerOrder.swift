@@ -1,18 +1,21 @@
 /// Where triggers are, by serial: a sorted list that only grows at its end. What is removed leaves a gap; when half of
 /// the list are gaps they go, so that removing costs O(log n) on average.
 struct TriggerOrder: Sendable {
-  /// 12 bytes: a whole UInt64 would make it 16.
   private struct Entry {
-    var high: UInt32
-    /// The id.
-    var low: UInt32
+    /// The low half of the serial.
+    var id: UInt32
     /// -1 for a gap.
     var place: Int32
-
-    var serial: UInt64 { UInt64(high) << 32 | UInt64(low) }
+  }
+  /// Entries whose serials have the same high half. There is nearly always one: ids begin anew after 2^32 triggers.
+  private struct Era {
+    var high: UInt32
+    /// In `entries`; where the next era begins this one ends.
+    var start: Int
   }
 
   private var entries: [Entry] = []
+  private var eras: [Era] = []
   private var gaps = 0
   /// So few gaps aren't worth the trouble.
   private static let fewest = 64
@@ -21,18 +24,30 @@ struct TriggerOrder: Sendable {
 
   /// `serial` is larger than any before.
   mutating func append(_ serial: UInt64, _ place: Int32) {
-    entries.append(Entry(high: UInt32(serial >> 32), low: UInt32(truncatingIfNeeded: serial), place: place))
+    let high = UInt32(serial >> 32)
+    if eras.last?.high != high { eras.append(Era(high: high, start: entries.count)) }
+    entries.append(Entry(id: UInt32(truncatingIfNeeded: serial), place: place))
   }
 
   mutating func remove(_ serial: UInt64) {
-    let position = position(from: serial)
-    guard position < entries.count, entries[position].serial == serial, entries[position].place >= 0 else { return }
-    entries[position].place = -1
-    gaps += 1
-    if gaps > TriggerOrder.fewest, gaps > entries.count / 2 {
-      entries.removeAll { $0.place < 0 }
-      gaps = 0
+    for era in eras.indices where eras[era].high == UInt32(serial >> 32) {
+      guard let position = position(ofID: UInt32(truncatingIfNeeded: serial), era) else { return }
+      entries[position].place = -1
+      gaps += 1
     }
+    if gaps > TriggerOrder.fewest, gaps > entries.count / 2 { removeGaps() }
+  }
+
+  private mutating func removeGaps() {
+    var kept: [Entry] = []
+    var began: [Era] = []
+    kept.reserveCapacity(count + count / 4)
+    for era in eras.indices {
+      let start = kept.count
+      for entry in entries[range(era)] where entry.place >= 0 { kept.append(entry) }
+      if kept.count > start { began.append(Era(high: eras[era].high, start: start)) }
+    }
+    (entries, eras, gaps) = (kept, began, 0)
   }
 
   /// The first one whose serial is not below.
@@ -45,32 +60,46 @@ struct TriggerOrder: Sendable {
     return nil
   }
 
-  /// The one with this id: the low half of a serial whose high half is that of the last one, or an earlier one if ids
-  /// have begun anew since.
+  /// The one with this id: of the last era, or of an earlier one if ids have begun anew since.
   func place(ofID id: UInt32) -> Int32? {
-    guard let oldest = entries.first?.high, let newest = entries.last?.high else { return nil }
-    var high = newest
-    while true {
-      let serial = UInt64(high) << 32 | UInt64(id)
-      let position = position(from: serial)
-      if position < entries.count, entries[position].serial == serial, entries[position].place >= 0 {
-        return entries[position].place
-      }
-      if high == oldest { return nil }
-      high -= 1
+    for era in eras.indices.reversed() {
+      if let position = position(ofID: id, era) { return entries[position].place }
     }
+    return nil
+  }
+
+  private func range(_ era: Int) -> Range<Int> {
+    eras[era].start..<(era + 1 < eras.count ? eras[era + 1].start : entries.count)
+  }
+
+  /// nil for a gap, too.
+  private func position(ofID id: UInt32, _ era: Int) -> Int? {
+    let range = range(era)
+    let position = position(fromID: id, in: range)
+    return position < range.upperBound && entries[position].id == id && entries[position].place >= 0 ? position : nil
   }
 
   /// How many entries have a smaller serial.
   private func position(from serial: UInt64) -> Int {
-    guard let first = entries.first?.serial, serial > first else { return 0 }
-    var high = entries.count
-    // Where it would be if none had gone for good since the first one; it can't be behind that.
-    let latest = serial - first
-    if latest < UInt64(entries.count) {
-      high = Int(latest)
-      if entries[high].serial == serial { return high }
+    let high = UInt32(serial >> 32)
+    for era in eras.indices.reversed() where eras[era].high <= high {
+      let range = range(era)
+      return eras[era].high < high
+        ? range.upperBound : position(fromID: UInt32(truncatingIfNeeded: serial), in: range)
     }
-    return entries.search(1..<high) { $0.serial < serial }
+    return 0
+  }
+
+  /// The first place in an era whose id is not below, or the era's end.
+  private func position(fromID id: UInt32, in range: Range<Int>) -> Int {
+    guard let first = range.first, id > entries[first].id else { return range.lowerBound }
+    var high = range.upperBound
+    // Where it would be if none had gone for good since the first one; it can't be behind that.
+    let latest = id - entries[first].id
+    if latest < UInt32(clamping: range.count) {
+      high = first + Int(latest)
+      if entries[high].id == id { return high }
+    }
+    return entries.search(first + 1..<high) { $0.id < id }
   }
 }

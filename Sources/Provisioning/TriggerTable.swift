@@ -6,7 +6,7 @@ package import Wire
 /// Ids count up from 1 and skip 0 and what is still in use when the counter wraps (wire.md, "trigger ids"). A replay
 /// walks the order with a `Cursor`; see there for what makes it neither miss nor double anything.
 ///
-/// A trigger with up to two addresses takes some 105 bytes, all told: a row of 72, 12 in the order of serials, 16 in the
+/// A trigger with up to two addresses takes some 90 bytes, all told: a row of 64, 8 in the order of serials, 16 in the
 /// index by address and its share of the buckets. Each two addresses more take another row.
 package struct TriggerTable: Sendable {
   /// A place in the order: triggers added before it have been passed.
@@ -87,13 +87,10 @@ package struct TriggerTable: Sendable {
   @discardableResult
   mutating func touch(_ id: UInt32, _ change: (inout Origin) -> Void) -> Bool {
     guard let place = order.place(ofID: id) else { return false }
-    var provenance = provenances[rows[Int(place)].provenance]
+    let provenance = provenances[rows[Int(place)].provenance]
     var origin = rows[Int(place)].origin(provenance)
     change(&origin)
-    if !provenance.holds(origin) {
-      provenance.take(origin)
-      set(provenance, place)
-    }
+    if !provenance.holds(origin) { set(Provenance(origin, provenance.owner), place) }
     rows[Int(place)].set(origin)
     return true
   }

@@ -93,7 +93,7 @@ extension NetworkState {
       local: error.quotedSource, destination: error.quotedDestination, interface: interface)
     // A path that is known is of an address that is ours: with the address it would have gone.
     var found = unreachable.paths.index(forKey: key)
-    guard found != nil || assumesAddresses || localAddresses[error.quotedSource] != nil else {
+    guard found != nil || assumesAddresses || localAddresses[error.quotedSource.asIPv6] != nil else {
       return count(.icmpForeignAddress)
     }
     if error.isBelowLeastMTU { return count(.icmpBelowLeastMTU) }

@@ -90,9 +90,15 @@ extension ProvisioningDomain {
 extension ProvisioningDomain.Address {
   /// The address with the lifetimes that are left at `now`.
   package func remaining(at now: Instant) -> InterfaceAddress {
-    var address = address
-    address.preferredLifetime = now.lifetime(until: preferredUntil)
-    address.validLifetime = now.lifetime(until: validUntil)
-    return address
+    var left = address
+    left.preferredLifetime = now.lifetime(until: address.preferredUntil(from: toldAt))
+    left.validLifetime = now.lifetime(until: address.validUntil(from: toldAt))
+    return left
   }
+}
+
+extension InterfaceAddress {
+  /// Where its lifetimes end if they were told then.
+  func preferredUntil(from told: Instant) -> Instant { told.adding(lifetime: preferredLifetime) }
+  func validUntil(from told: Instant) -> Instant { told.adding(lifetime: validLifetime) }
 }

@@ -486,8 +486,8 @@ extension Errno {
 /// message within a message would find none, and not be sent.
 final class Scratch {
   // Each as long as a message may be; the longest answer is CONFIG_DATA with every item of an element.
-  private var request = [UInt8](repeating: 0, count: FrameHeader.maximumMessageLength)
-  private var answer = [UInt8](repeating: 0, count: FrameHeader.maximumMessageLength)
+  private var request = [UInt8].zeros(FrameHeader.maximumMessageLength)
+  private var answer = [UInt8].zeros(FrameHeader.maximumMessageLength)
 
   func takeRequest() -> [UInt8] {
     var taken: [UInt8] = []

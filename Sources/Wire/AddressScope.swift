@@ -47,6 +47,14 @@ extension IPv6Address {
 }
 
 extension IPAddress {
+  /// An IPv4 address as it stands in ::ffff:0:0/96.
+  package var asIPv6: IPv6Address {
+    switch self {
+    case .v4(let address): IPv6Address(mapping: address)
+    case .v6(let address): address
+    }
+  }
+
   package var scope: AddressScope {
     switch self {
     case .v4(let address): address.scope
@@ -76,11 +84,7 @@ package struct AddressPolicy: Hashable, Sendable {
   /// The entry of an address, the longest prefix first. A chain and not a table in memory: a library of C's has nobody
   /// to set one up before its first call, from whichever thread that comes.
   package init(of address: IPAddress) {
-    let key =
-      switch address {
-      case .v4(let v4): IPv6Address(mapping: v4)
-      case .v6(let v6): v6
-      }
+    let key = address.asIPv6
     if key.isLoopback {
       self.init(precedence: 50, label: 0)
     } else if key.high == 0, key.low >> 32 == 0xFFFF {  // ::ffff:0:0/96, which is IPv4

@@ -343,7 +343,7 @@ private struct Simulation {
     var expected = state.interfaces.count + state.removedInterfaces.count + state.unreachable.paths.count
     expected += state.clientTriggers + state.lostConnections.count
     var (sources, objects) = (0, 0)
-    var addresses: [IPAddress: Int] = [:]
+    var addresses: [IPv6Address: UInt32] = [:]
     for (place, interface) in state.interfaces.enumerated() {
       if state.places[interface.link.index] != place { return "an interface is not at its place" }
       if interface.addresses.count > limits.addressesPerInterface { return "too many addresses" }
@@ -371,7 +371,7 @@ private struct Simulation {
       if information.requests.count > InformationTable.requestLimit { return "too many requests are remembered" }
       objects += information.entries.count
       for address in interface.addresses {
-        addresses[address.ip, default: 0] += 1
+        addresses[address.ip.asIPv6, default: 0] += 1
         if address.isUsable != (address.trigger != 0) { return "IF_ADDRCHANGED is not in step" }
         expected += address.isUsable ? 1 : 0
       }

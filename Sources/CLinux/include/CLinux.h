@@ -312,6 +312,13 @@ static inline void clinux_return_large_memory(void) { mallopt(M_MMAP_THRESHOLD, 
 // What the heap has no use for now goes back as well.
 static inline void clinux_trim_heap(void) { malloc_trim(0); }
 
+// Whole pages of zeros go back, too: what is read there next is zeros again.
+static inline void clinux_release_zeros(void *memory, size_t count) {
+  uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+  uintptr_t begin = ((uintptr_t)memory + page - 1) & ~(page - 1), end = ((uintptr_t)memory + count) & ~(page - 1);
+  if (begin < end) madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
 // Unmaps the pages of this program's code, which are a file's: each comes back where it is used.
 static inline void clinux_release_code(void) {
   uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);

@@ -1,0 +1,1 @@
+// Nothing to call: what is linked here takes the C library's own names.
