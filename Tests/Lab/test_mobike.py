@@ -58,12 +58,12 @@ def start(lab: Lab, agent: Agent, binary_of_mobike: Path) -> Start:
 
 
 @pytest.fixture
-def watched(request: pytest.FixtureRequest) -> Iterator[Callable[[Tunnel], Watch]]:
+def watched() -> Iterator[Callable[..., Watch]]:
     """Makes watches, and ends them."""
     open_ones: list[Watch] = []
 
-    def begin(ends: Tunnel) -> Watch:
-        open_ones.append(Watch(ends))
+    def begin(ends: Tunnel, packets: bool = True) -> Watch:
+        open_ones.append(Watch(ends, packets))
         return open_ones[-1]
 
     yield begin
@@ -218,7 +218,7 @@ def test_two_routers_on_one_link(
 
 @pytest.mark.lab(shared_link=True)
 def test_probes_move_nothing(
-    lab: Lab, up0: Uplink, shared: tuple[Tunnel, str, str], start: Start, watched: Callable[[Tunnel], Watch]
+    lab: Lab, up0: Uplink, shared: tuple[Tunnel, str, str], start: Start, watched: Callable[..., Watch]
 ) -> None:
     """What it takes to send a probe to the other router doesn't make charon look for another path."""
     ends, old, new = shared
@@ -259,11 +259,11 @@ def test_lifetime_0(lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
     settle(ends, new, PROBED, new.slaac)
 
 
-def test_flapping(lab: Lab, up0: Uplink, up1: Uplink, start: Start, watched: Callable[[Tunnel], Watch]) -> None:
+def test_flapping(lab: Lab, up0: Uplink, up1: Uplink, start: Start, watched: Callable[..., Watch]) -> None:
     """The upstream comes and goes every second: few moves, and the IKE_SA stays."""
     ends = Tunnel(lab)
     start(ends, "move-interval = 2\n")
-    watch = watched(ends)
+    watch = watched(ends, packets=False)
     for _ in range(10):
         lab.cut(up0)
         ends.send()
@@ -280,14 +280,14 @@ def test_flapping(lab: Lab, up0: Uplink, up1: Uplink, start: Start, watched: Cal
 @FAMILIES
 @pytest.mark.parametrize("delay", [0, 80], ids=["near", "far"])
 def test_forged_errors(
-    family: int, delay: int, lab: Lab, up0: Uplink, start: Start, watched: Callable[[Tunnel], Watch]
+    family: int, delay: int, lab: Lab, up0: Uplink, start: Start, watched: Callable[..., Watch]
 ) -> None:
     """100,000 errors a second that no router meant; a probe over the path, however slow it is, says otherwise."""
     if delay:
         slow_down(lab, up0, delay // 2)
     ends = Tunnel(lab, family)
     start(ends)
-    watch = watched(ends)
+    watch = watched(ends, packets=False)
     flooded = forge.flood(ends)
     tell(f"     {flooded.sent} errors in {flooded.seconds:.1f} s")
     # What the last of them led to takes no longer than a probe may.
@@ -343,7 +343,7 @@ def test_killed(means: str, lab: Lab, up0: Uplink, up1: Uplink, start: Start) ->
 
 @pytest.mark.parametrize("trusted", [False, True], ids=["stranger", "trusted"])
 def test_trigger_of_a_client(
-    trusted: bool, lab: Lab, agent: Agent, up0: Uplink, start: Start, watched: Callable[[Tunnel], Watch]
+    trusted: bool, lab: Lab, agent: Agent, up0: Uplink, start: Start, watched: Callable[..., Watch]
 ) -> None:
     """What another client submits leads to a probe where the configuration trusts its user, and else to nothing."""
     ends = Tunnel(lab)

@@ -87,12 +87,13 @@ class Change:
 class Watch:
     """Listens to the host's uplinks and to its routes, in a thread of its own."""
 
-    def __init__(self, tunnel: Tunnel) -> None:
+    def __init__(self, tunnel: Tunnel, packets: bool = True) -> None:
+        """Without `packets` it listens to the routes alone."""
         self.packets: list[Packet] = []
         self.changes: list[Change] = []
         self._sockets: dict[int, tuple[socket.socket, str]] = {}
         host = tunnel.lab.host
-        for uplink in tunnel.lab.uplinks:
+        for uplink in tunnel.lab.uplinks if packets else ():
             if tunnel.lab.shared_link and uplink is not tunnel.old:
                 continue
             opened = host.socket(socket.AF_PACKET, socket.SOCK_DGRAM)

@@ -1,4 +1,5 @@
-"""strongSwan's charon as Debian packages it, one in a namespace, with a pre-shared key and without CHILD_SAs."""
+"""strongSwan's charon as Debian packages it, one in a namespace, with a pre-shared key and, where a story wants no
+traffic, childless (RFC 6023)."""
 
 import subprocess
 from collections.abc import Sequence

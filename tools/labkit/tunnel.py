@@ -17,7 +17,7 @@ KEEPALIVE = b"\xff"
 
 
 class Tunnel:
-    """`family` is 4 or 6; the other one is not used."""
+    """Both ends, configured and connected. `family` is 4 or 6; the other one is not used."""
 
     def __init__(
         self,
