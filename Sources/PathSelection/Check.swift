@@ -8,6 +8,14 @@ struct Check: Sendable {
     case doubt(Doubt)
     /// Does the path in use still work, and does the usual one again?
     case watch
+
+    /// Whether something speaks against the path, beside that it is silent.
+    var isHinted: Bool {
+      switch self {
+      case .doubt(.unreachable), .doubt(.connectionLost), .doubt(.pathGone): true
+      case .doubt(.unknown), .doubt(.silence), .doubt(.stuck), .watch: false
+      }
+    }
   }
 
   struct Probe: Sendable {
@@ -33,6 +41,11 @@ struct Check: Sendable {
   }
 
   func outcome(of path: Path?) -> ProbeOutcome? { probes.first { $0.path == path }?.outcome }
+
+  /// How long the path in use was waited for, nanoseconds.
+  var patience: UInt64 {
+    probes.first { $0.path == current }.map { $0.end.nanoseconds - $0.sent.nanoseconds } ?? .max
+  }
 
   var isSettled: Bool { !probes.contains { $0.outcome == .waiting } }
 

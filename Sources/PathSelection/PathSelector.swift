@@ -66,11 +66,11 @@ package struct PathSelector: Sendable {
         if !uplinks.has(moved) {
           restore(index, .pathGone)
           doubt(index, .pathGone, at: now)
-        } else if uplinks.usual(moved.source.family)?.sharesUplink(with: moved) ?? false {
+        } else if usual(index)?.sharesUplink(with: moved) ?? false {
           restore(index, .needless)
           look(index, soon: now)
         }
-      } else if let current = peers[index].current, !uplinks.has(current) {
+      } else if let usual = peers[index].usual, !uplinks.mayHave(usual) {
         doubt(index, .pathGone, at: now)
       } else if peers[index].isStuck {
         doubt(index, .stuck, at: now)
@@ -82,15 +82,19 @@ package struct PathSelector: Sendable {
   /// What the kernel's routing says: the path to a peer, nil where there is none.
   package mutating func hear(pathTo peer: IPAddress, _ path: Path?, at now: Instant) {
     guard let index = peers.firstIndex(where: { $0.address == peer }) else { return }
+    if peers[index].moved == nil {
+      peers[index].usual = path.map { Usual(path: $0, isDefault: uplinks.hasDefault($0)) }
+    }
     guard peers[index].isRouted else {
       peers[index].isRouted = true
       peers[index].current = path
       peers[index].nextLook = now
       return
     }
-    guard peers[index].current != path else { return }
+    var path = path
     // Until the daemon has followed it still speaks from its old address.
-    if let path, peers[index].moved?.sharesUplink(with: path) ?? false { return }
+    if let moved = peers[index].moved, path?.sharesUplink(with: moved) ?? false { path = moved }
+    guard peers[index].current != path else { return }
     peers[index].current = path
     peers[index].triggers = []
     guard let check = peers[index].check, case .doubt(let doubt) = check.purpose else { return look(index, soon: now) }
@@ -141,7 +145,7 @@ package struct PathSelector: Sendable {
   package mutating func hear(refusalToMove peer: IPAddress, at now: Instant) {
     guard let index = peers.firstIndex(where: { $0.address == peer }) else { return }
     endCheck(index)
-    peers[index].moved = nil
+    (peers[index].current, peers[index].moved) = peers[index].former
     peers[index].isStuck = true
     schedule(index, at: now)
   }
@@ -173,12 +177,20 @@ package struct PathSelector: Sendable {
     guard let probe = peers[index].check?.probes[place] else { return }
     peers[index].check?.probes[place].outcome = outcome
     actions.append(.forget(number: probe.number))
-    if case .answered(let time) = outcome { peers[index].measured(probe.path, time) }
+    switch outcome {
+    case .answered(let time): peers[index].measured(probe.path, time)
+    case .silent: peers[index].measured(probe.path, nil)
+    case .waiting, .unreachable, .unsendable: break
+    }
   }
 
   /// Begins a check of all paths, unless one is under way already.
   private mutating func doubt(_ index: Int, _ doubt: Doubt, at now: Instant) {
-    if case .doubt? = peers[index].check?.purpose, doubt != .pathGone { return }
+    if let check = peers[index].check, case .doubt = check.purpose, doubt != .pathGone {
+      // What was decided already did not know of it.
+      if check.isDecided, doubt == .unreachable { peers[index].hasDoubt = true }
+      return
+    }
     if doubt == .unreachable, now < peers[index].quietUntil {
       peers[index].hasDoubt = true
       peers[index].nextLook = min(peers[index].nextLook, peers[index].quietUntil)
@@ -195,10 +207,10 @@ package struct PathSelector: Sendable {
     var paths = peer.current.map { [$0] } ?? []
     switch purpose {
     case .doubt: paths += uplinks.paths(peer.address.family)
-    case .watch: if peer.moved != nil, let usual = uplinks.usual(peer.address.family) { paths.append(usual) }
+    case .watch: if peer.moved != nil, let usual = usual(index) { paths.append(usual) }
     }
     for path in paths where !check.probes.contains(where: { $0.path == path }) {
-      let patience = peer.patience(path, settings)
+      let patience = peer.patience(path, isHinted: purpose.isHinted, settings)
       check.probes.append(
         Check.Probe(
           number: nextNumber, path: path, sent: now, again: now.adding(nanoseconds: patience / 4),
@@ -242,7 +254,6 @@ package struct PathSelector: Sendable {
     if case .answered(let time)? = failure {
       peers[index].check?.isDecided = true
       peers[index].isStuck = false
-      peers[index].quietUntil = now.adding(nanoseconds: settings.checkInterval)
       // A path that is gone has been replaced by the kernel itself.
       if doubt != .unknown, doubt != .pathGone {
         actions.append(.notice(peer: peers[index].address, .lives(doubt, roundTrip: time)))
@@ -250,6 +261,10 @@ package struct PathSelector: Sendable {
       return
     }
     guard failure?.isFailure ?? true else { return }
+    if failure == .silent, !check.purpose.isHinted, check.patience < settings.silence {
+      // Congested, perhaps, or further away than was thought.
+      return begin(index, check.purpose, at: now)
+    }
     if let (path, time) = check.alternative {
       move(index, to: path, Verdict(doubt: doubt, failure: failure, roundTrip: time), at: now)
     } else if check.isSettled {
@@ -278,9 +293,8 @@ package struct PathSelector: Sendable {
   }
 
   private mutating func watched(_ index: Int, _ check: Check, at now: Instant) {
-    let usual = uplinks.usual(peers[index].address.family)
     if peers[index].moved != nil {
-      if let usual, let outcome = check.outcome(of: usual), outcome.isAnswer {
+      if let usual = usual(index), let outcome = check.outcome(of: usual), outcome.isAnswer {
         peers[index].retry = settings.retryInterval
         let since = peers[index].goodSince ?? now
         peers[index].goodSince = since
@@ -304,11 +318,12 @@ package struct PathSelector: Sendable {
       return
     }
     let peer = peers[index]
+    peers[index].former = (peer.current, peer.moved)
     peers[index].isStuck = false
     peers[index].damping.moved(at: now)
     peers[index].goodSince = nil
     peers[index].triggers = []
-    if peer.moved != nil, uplinks.usual(path.source.family)?.sharesUplink(with: path) ?? false {
+    if peer.moved != nil, usual(index)?.sharesUplink(with: path) ?? false {
       restore(index, .pathFailed)
     } else {
       peers[index].moved = path
@@ -318,11 +333,17 @@ package struct PathSelector: Sendable {
   }
 
   private mutating func restore(_ index: Int, _ reason: Restoration, at now: Instant? = nil) {
+    peers[index].current = usual(index)
     peers[index].moved = nil
     peers[index].goodSince = nil
-    peers[index].current = uplinks.usual(peers[index].address.family)
     if let now { peers[index].damping.moved(at: now) }
     actions.append(.restore(peer: peers[index].address, reason))
+  }
+
+  /// Where packets to it would go if nothing were done for it: the kernel's choice of then, or else the least metric.
+  private func usual(_ index: Int) -> Path? {
+    if let usual = peers[index].usual, uplinks.mayHave(usual) { return usual.path }
+    return uplinks.usual(peers[index].address.family)
   }
 
   // MARK: Looking after
@@ -361,6 +382,8 @@ package struct PathSelector: Sendable {
     } else if !peer.triggers.isEmpty {
       pause = min(pause ?? .max, settings.retryInterval)
     }
+    peers[index].quietUntil = now.adding(nanoseconds: settings.checkInterval)
+    if peer.hasDoubt { pause = min(pause ?? .max, settings.checkInterval) }
     peers[index].nextLook = pause.map { now.adding(nanoseconds: $0) } ?? .never
   }
 }

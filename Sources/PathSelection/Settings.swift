@@ -4,6 +4,8 @@ package struct Settings: Sendable {
   package var firstPatience: UInt64 = 200_000_000
   /// and one that was within twice its round trip, but never sooner than this.
   package var leastPatience: UInt64 = 25_000_000
+  /// A path that nothing speaks against has failed when it was silent for so long.
+  package var silence: UInt64 = 800_000_000
   /// How often the path in use is asked whether it lives; 0 for only when there is reason to doubt it.
   package var probeInterval: UInt64 = 10_000_000_000
   /// The same while something is wrong: the path is in doubt, the peer is off its usual path, or no path answers.

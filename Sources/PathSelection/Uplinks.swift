@@ -91,8 +91,20 @@ package struct Uplinks: Sendable {
 
   /// Whether packets from an address can leave by this path.
   package func has(_ path: Path) -> Bool {
-    routes.contains { $0.interface == path.interface && $0.gateway == path.gateway && isUsable($0) }
-      && addresses.contains { $0.interface == path.interface && $0.prefix.address == path.source }
+    routes.contains { $0.isPart(of: path) && isUsable($0) } && hasAddress(path)
+  }
+
+  /// Whether a path that the kernel chose may still be there, though its link may have lost its carrier. Of one that is no
+  /// default route only link and address are known.
+  func mayHave(_ usual: Usual) -> Bool {
+    links[usual.path.interface]?.isUp ?? false && hasAddress(usual.path)
+      && (!usual.isDefault || hasDefault(usual.path))
+  }
+
+  func hasDefault(_ path: Path) -> Bool { routes.contains { $0.isPart(of: path) } }
+
+  private func hasAddress(_ path: Path) -> Bool {
+    addresses.contains { $0.interface == path.interface && $0.prefix.address == path.source }
   }
 
   /// The path that the kernel chooses by itself; a link without carrier keeps it.
