@@ -189,37 +189,38 @@ static const char *text(const address_t *address)
 static void say(const char *what, const char *why)
 {
   printf("%s %s > ", what, text(&path.local));
-  printf("%s%s%s\n", text(&path.peer), why ? ": " : "", why ? why : "");
+  printf(why ? "%s: %s\n" : "%s\n", text(&path.peer), why);
 }
 
 /*
  * The initiator decides about the path (section 3.5), and leaves it for what is certain alone. The request with
  * UPDATE_SA_ADDRESSES carries NAT_DETECTION_SOURCE_IP and NAT_DETECTION_DESTINATION_IP; if they find this end behind a NAT,
- * it keeps the mapping of the new path alive (RFC 7296 section 2.23), and no trigger tells when the NAT changes it: the
- * answers to later requests do (section 3.8). The peer may ask back with COOKIE2 before it sends anything there (section
- * 3.7), which is to be answered from the new address.
+ * it keeps the mapping of the new path alive (RFC 7296 section 2.23), and no trigger tells when the NAT changes it: these
+ * payloads in dead peer detection do (section 3.8). The peer may ask back with COOKIE2 before it sends anything there
+ * (section 3.7); the answer comes from the new address.
  */
 static void decide(void)
 {
+  char reason[NI_MAXHOST + 32];
   const char *why = path.begun ? fault(&path.local) : NULL;
-  if (!path.begun) {
-    if (!choose()) return;
-    say("begin on", NULL);
-  } else if (why) {
-    char reason[NI_MAXHOST + 32];
-    snprintf(reason, sizeof reason, "%s %s", text(&path.local), why);
-    if (choose()) say("update to", reason);
-    else if (!path.broken) path.broken = printf("no other path: %s\n", reason);
+  if (why) snprintf(reason, sizeof reason, "%s %s", text(&path.local), why);
+  if (!path.begun || why) {
+    int was_begun = path.begun;
+    if (choose()) {
+      say(was_begun ? "update to" : "begin on", why ? reason : NULL);
+    } else {
+      if (why && !path.broken) printf("no other path: %s\n", reason);
+      path.broken = 1;
+      return;
+    }
   } else if (path.broken) {
     path.broken = 0;
-    say("test", "its address is back");
+    say("test", "it is back");
   }
-  if (path.broken) return;
 
   /* Dead peer detection (section 3.5); where it fails, the other paths are tested in the same way (section 3.10). */
   const char *doubt = hint(&path.local, &path.peer);
   if (doubt && !path.in_doubt) {
-    char reason[64];
     snprintf(reason, sizeof reason, "%s (only a hint)", doubt);
     say("test", reason);
   } else if (!doubt && path.in_doubt) {
@@ -243,7 +244,7 @@ static void tell(void)
   if (!out) fail("cannot write");
   for (size_t i = 0; i < count; i++) {
     const address_t *address = &known[i].addresses[0].address;
-    if (!is_fact(&known[i], TDB_TTYPE_IF_ADDRCHANGED) || !is_ours(&known[i]) || !is_usable(&known[i])) continue;
+    if (!is_fact(&known[i], TDB_TTYPE_IF_ADDRCHANGED) || !is_ours(&known[i])) continue;
     if (same(address, &path.local) || fault(address)) continue;
     fprintf(out, " ADDITIONAL_IP%c_ADDRESS %s", address->ss_family == AF_INET ? '4' : '6', text(address));
   }
@@ -258,7 +259,8 @@ static void list(FILE *out, const char *title, uint16_t type)
 {
   fprintf(out, "%s", title);
   for (size_t i = 0; i < count; i++)
-    if (known[i].type == type && is_usable(&known[i]) && is_ours(&known[i]))
+    if ((type == TDB_TTYPE_DEST_UNREACHABLE ? known[i].type == type : is_fact(&known[i], type)) &&
+        is_usable(&known[i]) && is_ours(&known[i]))
       for (unsigned a = 0; a < known[i].address_count; a++)
         fprintf(out, "%s%s", a == 0 ? " " : ">", text(&known[i].addresses[a].address));
 }
