@@ -5,7 +5,7 @@
  *
  *   begin on LOCAL > PEER           IKE_SA_INIT goes that way
  *   update to LOCAL > PEER: ...     UPDATE_SA_ADDRESSES, because something certain speaks against the path so far
- *   test LOCAL > PEER: ...          an empty INFORMATIONAL request, because of a hint; only its failure would be a reason
+ *   test LOCAL > PEER: ...          an empty INFORMATIONAL request, because of a hint; to move takes its failure
  *   keep LOCAL > PEER: ...          the hint was withdrawn
  *   no other path: ...              the path is broken, and there is none to go to
  *   tell the peer: ...              ADDITIONAL_IP4_ADDRESS and ADDITIONAL_IP6_ADDRESS, or NO_ADDITIONAL_ADDRESSES
@@ -114,9 +114,9 @@ static int is_ours(const struct trigger_record *trigger)
 /* ---- What follows from it ---------------------------------------------------------------------------------------- */
 
 /*
- * A fact about this host: the kernel's own knowledge. Everything else is a hint, of which RFC 4555 section 3.5 wants
- * nothing to come but a test of the path (section 5.4 says why): an ICMP error, which anybody can forge, and what another
- * program has put into the database.
+ * A fact about this host: the kernel's own knowledge. Everything else is a hint, which by RFC 4555 section 3.5 leads to
+ * a test of the path and to nothing else (why is in its section 5.4): an ICMP error, which anybody can forge, and what
+ * another program has put into the database.
  */
 static int is_fact(const struct trigger_record *trigger, uint16_t type)
 {
@@ -125,7 +125,7 @@ static int is_fact(const struct trigger_record *trigger, uint16_t type)
 
 /*
  * What is certain against an address as the source, NULL if nothing is. Its interface is connected as long as there is
- * CONN_ESTABLISHED; with CONN_LOST it ends: no carrier, no default router, or one that no longer answers its neighbour.
+ * CONN_ESTABLISHED. CONN_LOST ends that: no carrier, no default router, or one that no longer answers as a neighbour.
  */
 static const char *fault(const address_t *local)
 {
@@ -182,7 +182,8 @@ static int choose(void)
 static const char *text(const address_t *address)
 {
   static char host[NI_MAXHOST];
-  int error = getnameinfo((const struct sockaddr *)address, sizeof *address, host, sizeof host, NULL, 0, NI_NUMERICHOST);
+  const struct sockaddr *plain = (const struct sockaddr *)address;
+  int error = getnameinfo(plain, sizeof *address, host, sizeof host, NULL, 0, NI_NUMERICHOST);
   return error ? gai_strerror(error) : host;
 }
 
@@ -193,11 +194,11 @@ static void say(const char *what, const char *why)
 }
 
 /*
- * The initiator decides about the path (section 3.5), and leaves it for what is certain alone. The request with
- * UPDATE_SA_ADDRESSES carries NAT_DETECTION_SOURCE_IP and NAT_DETECTION_DESTINATION_IP; if they find this end behind a NAT,
- * it keeps the mapping of the new path alive (RFC 7296 section 2.23), and no trigger tells when the NAT changes it: these
- * payloads in dead peer detection do (section 3.8). The peer may ask back with COOKIE2 before it sends anything there
- * (section 3.7); the answer comes from the new address.
+ * The initiator decides about the path (section 3.5), and leaves it for what is certain alone. What no trigger tells:
+ * whether there is a NAT on the new path, for which UPDATE_SA_ADDRESSES comes with NAT_DETECTION_SOURCE_IP and
+ * NAT_DETECTION_DESTINATION_IP (behind one, its mapping is to be kept alive: RFC 7296 section 2.23), and that the
+ * mapping has changed, for which dead peer detection has these payloads too (section 3.8). The peer may check that this
+ * host is to be reached there before it moves its own end (section 3.7): its COOKIE2 is returned.
  */
 static void decide(void)
 {
@@ -230,9 +231,9 @@ static void decide(void)
 }
 
 /*
- * All addresses but the one that the IKE_SA uses: in IKE_AUTH (section 3.4), and the whole list again in an INFORMATIONAL
- * request whenever it has changed (section 3.6). A responder does this and no more. An address that is only said not to
- * work stays in it.
+ * All addresses but the one that the IKE_SA uses: in IKE_AUTH (section 3.4), and the whole list again in an
+ * INFORMATIONAL request whenever it has changed (section 3.6); one of which a hint says that it doesn't work is among
+ * them. A responder does this much and leaves the paths to the initiator.
  */
 static void tell(void)
 {

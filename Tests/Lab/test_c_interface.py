@@ -314,8 +314,8 @@ def test_mobike_decisions(
     agent: Agent,
     tmp_path: Path,
 ) -> None:
-    """What the initiator of an IKE_SA with a peer of IPv4 does: only what is certain moves it (RFC 4555 section 3.5), the
-    peer is told the whole list of the other addresses when it has changed (section 3.6), and nothing is said twice."""
+    """What the initiator of an IKE_SA with a peer of IPv4 does: only what is certain moves it (RFC 4555 section 3.5),
+    the peer is told the whole list of the other addresses when it has changed (section 3.6), nothing is said twice."""
     program = build(tmp_path / "watch", ROOT / "examples/mobike-watch.c", link, compiler, "gnu17", flags)
     watch = Watch(lab, program, agent, PEER4)
     one, two, third = up0.host4, up1.host4, "10.2.0.77"
