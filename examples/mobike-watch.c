@@ -126,6 +126,7 @@ static int is_fact(const struct trigger_record *trigger, uint16_t type)
 /*
  * What is certain against an address as the source, NULL if nothing is. Its interface is connected as long as there is
  * CONN_ESTABLISHED. CONN_LOST ends that: no carrier, no default router, or one that no longer answers as a neighbour.
+ * A deprecated address could still serve where there is no other (RFC 4862 section 5.5.4): left out for brevity.
  */
 static const char *fault(const address_t *local)
 {
@@ -205,15 +206,15 @@ static void decide(void)
   char reason[NI_MAXHOST + 32];
   const char *why = path.begun ? fault(&path.local) : NULL;
   if (why) snprintf(reason, sizeof reason, "%s %s", text(&path.local), why);
-  if (!path.begun || why) {
-    int was_begun = path.begun;
-    if (choose()) {
-      say(was_begun ? "update to" : "begin on", why ? reason : NULL);
-    } else {
-      if (why && !path.broken) printf("no other path: %s\n", reason);
-      path.broken = 1;
-      return;
-    }
+  if (!path.begun) {
+    if (!choose()) return;
+    say("begin on", NULL);
+  } else if (why && choose()) {
+    say("update to", reason);
+  } else if (why) {
+    if (!path.broken) printf("no other path: %s\n", reason);
+    path.broken = 1;
+    return;
   } else if (path.broken) {
     path.broken = 0;
     say("test", "it is back");
