@@ -6,7 +6,8 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
+from fnmatch import fnmatchcase
 from pathlib import Path
 from signal import SIGTERM
 
@@ -16,6 +17,7 @@ from labkit.agent import Agent
 from labkit.clients import mif_client
 from labkit.processes import Child, Timeout, wait_until
 from labkit.topology import PEER4, PEER6, Lab, Uplink
+from labkit.trigger_client import Kind, TriggerClient, address
 
 ROOT = Path(__file__).parents[2]
 CLIENTS = Path(os.environ.get("MIFD_CLIENTS", "")).absolute()
@@ -188,17 +190,42 @@ def test_example(compiler: str, standard: str, link: str, tmp_path: Path) -> Non
     assert done.stderr == "mobike-watch: cannot reach the agent: No such file or directory\n"
 
 
-class Watch:
-    """mobike-watch on the lab's host, and the set that it printed last."""
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--peer", "host.example.com"), "mobike-watch: --peer host.example.com: not an address, or one too many\n"),
+        (("--peer", PEER4) * 9, f"mobike-watch: --peer {PEER4}: not an address, or one too many\n"),
+        (("--peer",), "usage: mobike-watch [RUNTIME-DIR] [--peer ADDRESS]...\n"),
+        (("one", "two"), "usage: mobike-watch [RUNTIME-DIR] [--peer ADDRESS]...\n"),
+    ],
+)
+def test_example_arguments(words: Sequence[str], said: str, tmp_path: Path) -> None:
+    watch = build(tmp_path / "watch", ROOT / "examples/mobike-watch.c", "static")
+    done = subprocess.run([watch, *words], capture_output=True, text=True, timeout=10, check=False)
+    assert (done.returncode, done.stderr) == (2, said)
 
-    def __init__(self, lab: Lab, program: Path, agent: Agent) -> None:
+
+class Watch:
+    """mobike-watch on the lab's host: the set that it printed last, and with a peer what it would do."""
+
+    def __init__(self, lab: Lab, program: Path, agent: Agent, *peers: str) -> None:
         self._output = lab.record.directory / "watch.txt"
+        named = [word for peer in peers for word in ("--peer", peer)]
         self.child: Child = lab.spawn(
-            *(lab.host, "watch", str(program), str(agent.directory)), stdout=self._output, environment=SHARED_PATH
+            *(lab.host, "watch", str(program), str(agent.directory), *named),
+            stdout=self._output,
+            environment=SHARED_PATH,
         )
+        self._done: list[str] = []
 
     def lines(self) -> list[str]:
         return self._output.read_text().split("\n")[:-1] if self._output.exists() else []
+
+    def sets(self) -> list[str]:
+        return [line for line in self.lines() if line.startswith("addresses")]
+
+    def deeds(self) -> list[str]:
+        return [line for line in self.lines() if not line.startswith("addresses")]
 
     def says(
         self,
@@ -206,16 +233,33 @@ class Watch:
         preferred: Set[str] = frozenset(),
         unreachable: Set[tuple[str, str]] = frozenset(),
     ) -> None:
-        """Waits until what was printed last is this. `unreachable`: pairs of local address and destination."""
+        """Waits until the set printed last is this. `unreachable`: pairs of local address and destination."""
         paths = {f"{local}>{destination}" for local, destination in unreachable}
         wanted = [set(addresses), set(preferred), paths]
 
         def said() -> bool:
+            return bool(self.sets()) and [set(part.split()[1:]) for part in self.sets()[-1].split(";")] == wanted
+
+        self._await(said, f"the set becomes {wanted}")
+
+    def does(self, *deeds: str, seconds: float = 10.0) -> None:
+        """Waits until it has done this, `*` standing for any words, and nothing else since it was asked last."""
+        self._done += deeds
+
+        def done() -> bool:
+            found = self.deeds()
+            assert len(found) <= len(self._done) and all(map(fnmatchcase, found, self._done)), "\n".join(self.lines())
+            return len(found) == len(self._done)
+
+        self._await(done, "\n".join(deeds), seconds)
+
+    def _await(self, condition: Callable[[], bool], what: str, seconds: float = 5.0) -> None:
+        def met() -> bool:
             assert self.child.running, self.child.output()
-            return bool(self.lines()) and [set(part.split()[1:]) for part in self.lines()[-1].split(";")] == wanted
+            return condition()
 
         try:
-            wait_until(said, f"the set becomes {wanted}")
+            wait_until(met, what, seconds)
         except Timeout as error:
             raise AssertionError(f"{error}\nit was\n" + "\n".join(self.lines())) from None
 
@@ -229,7 +273,7 @@ def test_mobike_watch(
 ) -> None:
     """The address set of RFC 4555, through everything that happens to it."""
     source = ROOT / "examples/mobike-watch.c"
-    assert len(source.read_text().splitlines()) < 150
+    assert len(source.read_text().splitlines()) <= 350
     watch = Watch(lab, build(tmp_path / "watch", source, link, compiler, standard), agent)
     watch.says(set())
 
@@ -255,16 +299,135 @@ def test_mobike_watch(
     watch.says({up0.host4, up1.host4}, {up0.host4, up1.host4}, {(up0.host4, PEER4)})
 
     # The agent ends; what changes meanwhile is told when another one is there, and nothing else.
-    before = len(watch.lines())
+    before = len(watch.sets())
     agent.stop()
     lab.host.ip(f"addr del {up1.host4}/24 dev up1", "addr add 10.2.0.77/24 dev up1")
     Agent(lab, agent.binary, name="agent")
     watch.says({up0.host4, "10.2.0.77"}, {up0.host4})
-    for line in watch.lines()[before:]:
+    for line in watch.sets()[before:]:
         assert up0.host4 in line.split(";")[0], "an address that stayed was taken out"
 
     # A link goes with its addresses.
     lab.unplug(up0)
     watch.says({"10.2.0.77"})
+    watch.child.signal(SIGTERM)
+    assert watch.child.wait() == 0
+
+
+@pytest.mark.configuration("hold-time = 5\n")
+@pytest.mark.parametrize(
+    ("compiler", "link", "flags"),
+    [pytest.param(GCC, "static", SANITIZE, id="asan"), pytest.param(CLANG, "shared", (), id="clang")],
+)
+def test_mobike_decisions(
+    compiler: str,
+    link: str,
+    flags: Sequence[str],
+    lab: Lab,
+    up0: Uplink,
+    up1: Uplink,
+    agent: Agent,
+    tmp_path: Path,
+) -> None:
+    """What the initiator of an IKE_SA with a peer of IPv4 does: only what is certain moves it (RFC 4555 section 3.5),
+    the peer is told the whole list of the other addresses when it has changed (section 3.6), nothing is said twice."""
+    program = build(tmp_path / "watch", ROOT / "examples/mobike-watch.c", link, compiler, "gnu17", flags)
+    watch = Watch(lab, program, agent, PEER4)
+    one, two, third = up0.host4, up1.host4, "10.2.0.77"
+    also = "tell the peer: ADDITIONAL_IP4_ADDRESS"
+
+    # Addresses come; those of IPv6 are of no use to this peer.
+    lab.configure_by_hand(up0)
+    watch.does(f"begin on {one} > {PEER4}")
+    lab.configure_by_hand(up1)
+    watch.does(f"{also} {two}")
+    watch.says({one, two}, {one, two})
+
+    # One more comes and goes.
+    lab.host.ip(f"addr add {third}/32 dev up1")
+    watch.does(f"{also} {two} ADDITIONAL_IP4_ADDRESS {third}")
+    lab.host.ip(f"addr del {third}/32 dev up1")
+    watch.does(f"{also} {two}")
+
+    # ICMP errors about the peer are a hint, however many there are; then they are withdrawn.
+    lab.reaches(up0, PEER4)
+    lab.cut(up0)
+    ping = lab.spawn(lab.host, "ping", "ping", "-n", "-i", "0.2", "-I", one, PEER4)
+    watch.does(f"test {one} > {PEER4}: unreachable (only a hint)")
+    watch.says({one, two}, {one, two}, {(one, PEER4)})
+    ping.stop()
+    watch.does(f"keep {one} > {PEER4}: the hint was withdrawn", seconds=30)
+    lab.mend(up0)
+
+    # The agent ends: what did not change meanwhile is not said again.
+    agent.stop()
+    lab.host.ip(f"addr add {third}/32 dev up1")
+    Agent(lab, agent.binary, name="agent")
+    watch.does(f"{also} {two} ADDITIONAL_IP4_ADDRESS {third}")
+
+    # The uplink in use loses its carrier, which is certain. When it is back, the path that works is kept.
+    lab.carrier(up0, False)
+    watch.does(
+        f"update to {two} > {PEER4}: {one} has lost its connection",
+        f"{also} {third}",
+    )  # fmt: skip
+    lab.carrier(up0, True)
+    watch.does(f"{also} {one} ADDITIONAL_IP4_ADDRESS {third}")
+    lab.host.ip(f"addr del {third}/32 dev up1")
+    watch.does(f"{also} {one}")
+
+    # The address in use goes, or first its route.
+    lab.host.ip(f"addr del {two}/24 dev up1")
+    watch.does(f"update to {one} > {PEER4}: {two} *", "tell the peer: NO_ADDITIONAL_ADDRESSES")
+
+    # It is to be used no more (RFC 4862 section 5.5.4), and at first there is no other.
+    lab.host.ip(f"addr change {one}/24 dev up0 preferred_lft 0")
+    watch.does(f"no other path: {one} is deprecated")
+    lab.host.ip(f"addr add {two}/24 dev up1", f"route replace default via {up1.router4} dev up1 metric 200")
+    watch.does(f"update to {two} > {PEER4}: {one} is deprecated")
+
+    # Everything goes; what comes back is tested first.
+    lab.carrier(up1, False)
+    watch.does(f"no other path: {two} has lost its connection")
+    lab.carrier(up1, True)
+    watch.does(f"test {two} > {PEER4}: it is back")
+    watch.child.signal(SIGTERM)
+    assert watch.child.wait() == 0
+
+
+def test_mobike_hints(lab: Lab, up0: Uplink, up1: Uplink, agent: Agent, tmp_path: Path) -> None:
+    """What another program says is a hint as well, and no address; a peer of two families may be reached by either."""
+    watch = Watch(lab, build(tmp_path / "watch", ROOT / "examples/mobike-watch.c", "static"), agent, PEER4, PEER6)
+    lab.configure_by_hand(up0, "4")
+    watch.does(f"begin on {up0.host4} > {PEER4}")
+    lab.configure_by_hand(up0, "6")
+    watch.does(f"tell the peer: ADDITIONAL_IP6_ADDRESS {up0.host6}")
+
+    teller = TriggerClient(agent.directory)
+    for kind, ip in (
+        (Kind.IF_ADDRCHANGED, "10.2.0.66"),
+        (Kind.CONN_ESTABLISHED, "10.2.0.66"),
+        (Kind.CONN_LOST, up0.host4),
+    ):
+        assert teller.add(kind, address(ip, 24)).errno == 0
+    watch.does(f"test {up0.host4} > {PEER4}: lost (only a hint)")
+
+    # Where a move has to be, a path in doubt comes last.
+    lab.configure_by_hand(up1, "4")
+    watch.does(f"tell the peer: ADDITIONAL_IP6_ADDRESS {up0.host6} ADDITIONAL_IP4_ADDRESS {up1.host4}")
+    assert teller.add(Kind.DEST_UNREACHABLE, address(up1.host4), address(PEER4)).errno == 0
+    watch.says({up0.host4, up0.host6, up1.host4}, {up0.host4, up0.host6, up1.host4}, {(up1.host4, PEER4)})
+    lab.host.ip(f"addr del {up0.host4}/24 dev up0")
+    watch.does(
+        f"update to {up0.host6} > {PEER6}: {up0.host4} *",
+        f"tell the peer: ADDITIONAL_IP4_ADDRESS {up1.host4}",
+    )
+    lab.host.ip(f"addr del {up0.host6}/64 dev up0")
+    watch.does(
+        f"update to {up1.host4} > {PEER4}: {up0.host6} *",
+        f"test {up1.host4} > {PEER4}: unreachable (only a hint)",
+        "tell the peer: NO_ADDITIONAL_ADDRESSES",
+    )
+    teller.close()
     watch.child.signal(SIGTERM)
     assert watch.child.wait() == 0
