@@ -385,6 +385,7 @@ package final class Helper {
       try detours.lead(peer, over: path)
     } catch {
       Log.error("\(peer) can't be led over \(path, names): \(error)")
+      mustLookUp = true
       return selector.hear(refusalToMove: peer, at: now)
     }
     changed(peer, from: former, to: path)

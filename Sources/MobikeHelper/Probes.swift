@@ -10,9 +10,11 @@ struct Probes: ~Copyable {
   private final class Socket {
     let descriptor: Descriptor
     let probe: IKEProbe
-    init(_ descriptor: consuming Descriptor, _ probe: IKEProbe) {
+    let peer: IPAddress
+    init(_ descriptor: consuming Descriptor, _ probe: IKEProbe, _ peer: IPAddress) {
       self.descriptor = descriptor
       self.probe = probe
+      self.peer = peer
     }
   }
 
@@ -75,7 +77,7 @@ struct Probes: ~Copyable {
     _ = try valueOrErrno { unsafe clinux_bind(descriptor.number, &address, own) }
     let others = fill(&address, peer, port, interface: path.interface)
     _ = try valueOrErrno { unsafe clinux_connect(descriptor.number, &address, others) }
-    return Socket(descriptor, IKEProbe(cookie: try cookie(), port: port))
+    return Socket(descriptor, IKEProbe(cookie: try cookie(), port: port), peer)
   }
 
   /// getrandom(2).
@@ -119,6 +121,8 @@ struct Probes: ~Copyable {
       guard origin == SO_EE_ORIGIN_ICMP || origin == SO_EE_ORIGIN_ICMP6, error.ee_errno != UInt32(EMSGSIZE),
         socket.probe.isQuoted(by: quoted[..<count])
       else { continue }
+      // The peer itself, which takes no IKE there: the path to it lives.
+      if error.isAboutPort, address(in: offender) == socket.peer { return .answered(0) }
       return .unreachable(type: error.ee_type, code: error.ee_code)
     }
     return .waiting
@@ -132,5 +136,12 @@ extension Errno {
     case ENETUNREACH, EHOSTUNREACH, ENETDOWN, EADDRNOTAVAIL, ENODEV, ENXIO, EINVAL, EACCES, EPERM: true
     default: false
     }
+  }
+}
+
+extension sock_extended_err {
+  /// Port unreachable (RFC 792: type 3, code 3; RFC 4443: type 1, code 4).
+  fileprivate var isAboutPort: Bool {
+    Int32(ee_origin) == SO_EE_ORIGIN_ICMP ? ee_type == 3 && ee_code == 3 : ee_type == 1 && ee_code == 4
   }
 }

@@ -29,15 +29,18 @@ struct Check: Sendable {
   }
 
   let purpose: Purpose
+  /// Something speaks against the path in use, beside that it is silent.
+  let isHinted: Bool
   /// The path in use; nil where there is none.
   var current: Path?
   var probes: [Probe] = []
   /// All is done that can come of it, but round trips are still being measured.
   var isDecided = false
 
-  init(_ purpose: Purpose, current: Path?) {
+  init(_ purpose: Purpose, current: Path?, isHinted: Bool) {
     self.purpose = purpose
     self.current = current
+    self.isHinted = isHinted
   }
 
   func outcome(of path: Path?) -> ProbeOutcome? { probes.first { $0.path == path }?.outcome }

@@ -68,9 +68,9 @@ package struct PathSelector: Sendable {
           doubt(index, .pathGone, at: now)
         } else if usual(index)?.sharesUplink(with: moved) ?? false {
           restore(index, .needless)
-          look(index, soon: now)
+          reconsider(index, at: now)
         }
-      } else if let usual = peers[index].usual, !uplinks.mayHave(usual) {
+      } else if let usual = peers[index].usual, !uplinks.mayHave(usual) || !uplinks.isUsable(usual.path) {
         doubt(index, .pathGone, at: now)
       } else if peers[index].isStuck {
         doubt(index, .stuck, at: now)
@@ -97,14 +97,7 @@ package struct PathSelector: Sendable {
     guard peers[index].current != path else { return }
     peers[index].current = path
     peers[index].triggers = []
-    guard let check = peers[index].check, case .doubt(let doubt) = check.purpose else { return look(index, soon: now) }
-    // What was asked of the former path is asked of this one.
-    if check.probes.contains(where: { $0.path == path }) || path == nil {
-      peers[index].check?.current = path
-      evaluate(index, at: now)
-    } else {
-      begin(index, .doubt(doubt), at: now)
-    }
+    reconsider(index, at: now)
   }
 
   package mutating func hear(_ hint: Hint, at now: Instant) {
@@ -186,7 +179,10 @@ package struct PathSelector: Sendable {
 
   /// Begins a check of all paths, unless one is under way already.
   private mutating func doubt(_ index: Int, _ doubt: Doubt, at now: Instant) {
-    if let check = peers[index].check, case .doubt = check.purpose, doubt != .pathGone {
+    let purpose = Check.Purpose.doubt(doubt)
+    if let check = peers[index].check, case .doubt = check.purpose, doubt != .pathGone,
+      check.isHinted || check.isDecided || !purpose.isHinted
+    {
       // What was decided already did not know of it.
       if check.isDecided, doubt == .unreachable { peers[index].hasDoubt = true }
       return
@@ -196,21 +192,34 @@ package struct PathSelector: Sendable {
       peers[index].nextLook = min(peers[index].nextLook, peers[index].quietUntil)
       return
     }
-    begin(index, .doubt(doubt), at: now)
+    begin(index, purpose, at: now)
+  }
+
+  /// The path in use is another one now: what was asked of the former one is asked of this.
+  private mutating func reconsider(_ index: Int, at now: Instant) {
+    let current = peers[index].current
+    guard let check = peers[index].check, case .doubt = check.purpose else { return look(index, soon: now) }
+    if current == nil || check.probes.contains(where: { $0.path == current }) {
+      peers[index].check?.current = current
+      evaluate(index, at: now)
+    } else {
+      begin(index, check.purpose, at: now)
+    }
   }
 
   private mutating func begin(_ index: Int, _ purpose: Check.Purpose, at now: Instant) {
     endCheck(index)
     peers[index].hasDoubt = false
     let peer = peers[index]
-    var check = Check(purpose, current: peer.current)
+    let isHinted = purpose.isHinted || !peer.triggers.isEmpty
+    var check = Check(purpose, current: peer.current, isHinted: isHinted)
     var paths = peer.current.map { [$0] } ?? []
     switch purpose {
     case .doubt: paths += uplinks.paths(peer.address.family)
     case .watch: if peer.moved != nil, let usual = usual(index) { paths.append(usual) }
     }
     for path in paths where !check.probes.contains(where: { $0.path == path }) {
-      let patience = peer.patience(path, isHinted: purpose.isHinted, settings)
+      let patience = peer.patience(path, isHinted: isHinted, settings)
       check.probes.append(
         Check.Probe(
           number: nextNumber, path: path, sent: now, again: now.adding(nanoseconds: patience / 4),
@@ -261,7 +270,7 @@ package struct PathSelector: Sendable {
       return
     }
     guard failure?.isFailure ?? true else { return }
-    if failure == .silent, !check.purpose.isHinted, check.patience < settings.silence {
+    if failure == .silent, !check.isHinted, check.patience < settings.silence {
       // Congested, perhaps, or further away than was thought.
       return begin(index, check.purpose, at: now)
     }

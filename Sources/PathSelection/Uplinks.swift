@@ -115,9 +115,12 @@ package struct Uplinks: Sendable {
     return Path(interface: route.interface, gateway: route.gateway, source: source)
   }
 
-  private func isUsable(_ route: DefaultRoute) -> Bool {
-    links[route.interface].map { $0.isUp && $0.hasCarrier } ?? false
-  }
+  private func isUsable(_ route: DefaultRoute) -> Bool { isUsable(route.interface) }
+
+  /// Whether its link is up and has a carrier.
+  func isUsable(_ path: Path) -> Bool { isUsable(path.interface) }
+
+  private func isUsable(_ interface: UInt32) -> Bool { links[interface].map { $0.isUp && $0.hasCarrier } ?? false }
 
   /// The least metric first; among equals the one that was told first, as in the kernel's own list.
   private func sorted(_ family: Family) -> [DefaultRoute] {

@@ -114,7 +114,10 @@ import Wire
     settings.probeInterval = 5 * seconds
     var world = settled(settings)
     world.ways[0].condition = .blackHole
-    world.pass(5 * seconds + 50 * milliseconds)
+    // 0.2, 0.4 and 0.8 s of silence: a path that has become slower would have answered.
+    world.pass(5 * seconds)
+    #expect(world.moves.isEmpty)
+    world.pass(1 * seconds)
     #expect(world.moves == [world.ways[1].path])
   }
 
@@ -367,5 +370,56 @@ import Wire
     world.selector.hear(
       (1...5).map { Association(peer: IPAddress("203.0.113.\($0)")!, port: 500, local: nil) }, at: world.now)
     #expect(world.selector.associations.count == 2)
+  }
+
+  // MARK: What is no reason
+
+  @Test(arguments: [30, 60, 150, 350, 700] as [UInt64])
+  func `A path that has become slower`(_ time: UInt64) {
+    var settings = Settings()
+    settings.probeInterval = 1 * seconds
+    var world = settled(settings)
+    world.ways[0].roundTrip = time * milliseconds
+    world.pass(60 * seconds)
+    #expect(world.moves.isEmpty)
+  }
+
+  @Test func `A peer behind a slow path from the beginning`() {
+    var world = World()
+    world.ways[0].roundTrip = 600 * milliseconds
+    world.connect()
+    world.pass(60 * seconds)
+    #expect(world.moves.isEmpty)
+  }
+
+  @Test func `The kernel's choice is what is gone back to, though another route has a better metric`() {
+    var world = World()
+    // As by a more specific route: the kernel sends to the peer over the second uplink.
+    let specific = world.ways[1].path
+    world.selector.hear([Association(peer: world.peer, port: 500, local: specific.source)], at: world.now)
+    world.selector.hear(pathTo: world.peer, specific, at: world.now)
+    world.pass(1 * seconds)
+    world.ways[1].condition = .refused
+    world.hear(.unreachable(trigger: 1, source: specific.source, IPPrefix(world.peer, 32)))
+    world.pass(60 * seconds)
+    #expect(world.moves == [world.ways[0].path])
+    #expect(world.restorations.isEmpty, "what the default route leads to is not where it would go back to")
+    world.ways[1].condition = .alive
+    world.pass(60 * seconds)
+    #expect(world.restorations == [.pathIsBack])
+  }
+
+  @Test func `A move that the kernel refuses is not believed done`() {
+    var world = settled()
+    world.ways[0].condition = .refused
+    world.refusesMoves = true
+    world.unreachable()
+    world.pass(10 * seconds)
+    #expect(!world.selector.isMoved(world.peer))
+    #expect(world.notices.allSatisfy { if case .lives = $0 { false } else { true } })
+    world.refusesMoves = false
+    world.pass(60 * seconds)
+    #expect(world.moves.last == world.ways[1].path)
+    #expect(world.selector.isMoved(world.peer))
   }
 }

@@ -28,6 +28,7 @@ struct World {
   /// What was done, but for probes.
   var done: [Action] = []
   var probes = 0
+  var refusesMoves = false
   private var flying: [UInt32: (path: Path, answer: Instant)] = [:]
 
   init(ways count: Int = 2, family: Family = .v4, _ settings: Settings = Settings()) {
@@ -136,6 +137,7 @@ struct World {
     case .forget(let number): flying[number] = nil
     case .move(_, _, let path, _):
       done.append(action)
+      if refusesMoves { return selector.hear(refusalToMove: peer, at: now) }
       led = path
       lookUp()
     case .restore:
