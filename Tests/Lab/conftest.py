@@ -28,6 +28,7 @@ FAILED = pytest.StashKey[bool]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "lab(**arguments): how the test's lab is laid out")
+    config.addinivalue_line("markers", "last_build: the last of the agents is enough")
     config.addinivalue_line("markers", "configuration(text): the agent's configuration file")
     end_by_signals()
 
@@ -35,6 +36,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "binary" in metafunc.fixturenames:
         found = binaries()
+        if metafunc.definition.get_closest_marker("last_build"):
+            found = found[-1:]
         names = [path.parent.name + "/" + path.name for path in found]
         labels = [name if names.count(name) == 1 else str(path) for name, path in zip(names, found, strict=True)]
         metafunc.parametrize("binary", found, ids=labels, scope="session")

@@ -35,13 +35,15 @@ INGRESS = """table ip6 ingress {{
   }}
 }}"""
 
+# Both builds tell the first story.
+LAST = pytest.mark.last_build
 FAMILIES = pytest.mark.parametrize("family", [4, 6], ids=["ipv4", "ipv6"])
 Start = Callable[..., Child]
 
 
 @pytest.fixture
-def binary_of_mobike() -> Path:
-    found = tunnel.program()
+def binary_of_mobike(binary: Path) -> Path:
+    found = tunnel.program(binary)
     if found is None:
         pytest.skip("MIF_MOBIKE names no mif-mobike")
     return found
@@ -100,6 +102,7 @@ def test_upstream_cut(family: int, by_peer: bool, lab: Lab, up0: Uplink, up1: Up
     assert ends.routes() == []
 
 
+@LAST
 @FAMILIES
 def test_black_hole(family: int, lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
     """The router drops everything and says nothing: only a probe finds out."""
@@ -112,6 +115,7 @@ def test_black_hole(family: int, lab: Lab, up0: Uplink, up1: Uplink, start: Star
     assert ends.routes() == []
 
 
+@LAST
 def test_default_route(lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
     """A charon that doesn't prefer the best path stays where it is as long as it can: the default route goes."""
     ends = Tunnel(lab, settings=Settings(prefer_best_path=False))
@@ -126,6 +130,7 @@ def test_default_route(lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None
     assert ends.kept
 
 
+@LAST
 def test_link_down(lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
     """The cable's other end goes down: no carrier, but addresses and routes stay."""
     ends = Tunnel(lab)
@@ -138,6 +143,7 @@ def test_link_down(lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
     assert ends.routes() == []
 
 
+@LAST
 def test_both_down_and_one_back(lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
     """Nothing works for a while, then the other uplink does."""
     ends = Tunnel(lab)
@@ -151,6 +157,7 @@ def test_both_down_and_one_back(lab: Lab, up0: Uplink, up1: Uplink, start: Start
     settle(ends, up1, PROBED)
 
 
+@LAST
 def test_lease_lost(lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
     """The DHCP server dies, and the lease runs out."""
     server = daemons.kea4(lab, up0, lease=6, renewal=2, rebinding=4)
@@ -194,6 +201,7 @@ def shared(lab: Lab, up0: Uplink, up1: Uplink) -> tuple[Tunnel, str, str]:
     return ends, made[0], made[1]
 
 
+@LAST
 @pytest.mark.lab(shared_link=True)
 @pytest.mark.parametrize("end", ["lifetime-0", "dies", "upstream"])
 def test_two_routers_on_one_link(
@@ -216,6 +224,7 @@ def test_two_routers_on_one_link(
     assert ends.traces() == []
 
 
+@LAST
 @pytest.mark.lab(shared_link=True)
 def test_probes_move_nothing(
     lab: Lab, up0: Uplink, shared: tuple[Tunnel, str, str], start: Start, watched: Callable[..., Watch]
@@ -245,6 +254,7 @@ def test_probes_move_nothing(
     assert ends.kept and ends.host.association["local-host"] == old and ends.routes() == []
 
 
+@LAST
 def test_lifetime_0(lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
     """A router says that it is none any more, while its network works on."""
     for uplink in (up0, up1):
@@ -259,6 +269,7 @@ def test_lifetime_0(lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
     settle(ends, new, PROBED, new.slaac)
 
 
+@LAST
 def test_flapping(lab: Lab, up0: Uplink, up1: Uplink, start: Start, watched: Callable[..., Watch]) -> None:
     """The upstream comes and goes every second: few moves, and the IKE_SA stays."""
     ends = Tunnel(lab)
@@ -277,6 +288,7 @@ def test_flapping(lab: Lab, up0: Uplink, up1: Uplink, start: Start, watched: Cal
     settle(ends, up0, 2 * PROBED)
 
 
+@LAST
 @FAMILIES
 @pytest.mark.parametrize("delay", [0, 80], ids=["near", "far"])
 def test_forged_errors(
@@ -297,6 +309,7 @@ def test_forged_errors(
     assert flooded.sent > 100_000
 
 
+@LAST
 def test_loss_among_forged_errors(lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
     """The path fails in the midst of such a flood: that is found out too."""
     ends = Tunnel(lab)
@@ -311,6 +324,7 @@ def test_loss_among_forged_errors(lab: Lab, up0: Uplink, up1: Uplink, start: Sta
     attack.join()
 
 
+@LAST
 def test_end(lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
     """At its end it takes back what it has done."""
     ends = Tunnel(lab)
@@ -323,6 +337,7 @@ def test_end(lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
     assert ends.traces() == []
 
 
+@LAST
 @pytest.mark.parametrize("means", ["host-route", "default-route"])
 def test_killed(means: str, lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
     """Killed, it leaves everything behind, which the next one takes back."""
@@ -341,6 +356,7 @@ def test_killed(means: str, lab: Lab, up0: Uplink, up1: Uplink, start: Start) ->
     assert ends.kept
 
 
+@LAST
 @pytest.mark.parametrize("trusted", [False, True], ids=["stranger", "trusted"])
 def test_trigger_of_a_client(
     trusted: bool, lab: Lab, agent: Agent, up0: Uplink, start: Start, watched: Callable[..., Watch]

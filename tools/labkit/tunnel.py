@@ -5,7 +5,7 @@ import socket
 from dataclasses import replace
 from pathlib import Path
 
-from .agent import Agent
+from .agent import Agent, binaries
 from .processes import Child, LabError, wait_until
 from .strongswan import Charon, Settings
 from .topology import DNS4, DNS6, PEER4, PEER6, Lab, Uplink
@@ -117,14 +117,15 @@ def digest(lab: Lab, uplink: Uplink) -> None:
     lab.router(uplink).run("nft", "delete table inet swallow")
 
 
-def program() -> Path | None:
-    """mif-mobike: MIF_MOBIKE, None where it isn't set."""
-    named = os.environ.get("MIF_MOBIKE")
+def program(agent: Path) -> Path | None:
+    """mif-mobike beside that agent: MIF_MOBIKE names one for each of MIFD_AGENTS, or one for all; None where it isn't set."""
+    named = [Path(word).resolve() for word in os.environ.get("MIF_MOBIKE", "").split(":") if word]
     if not named:
         return None
-    if not os.access(named, os.X_OK):
-        raise LabError(f"MIF_MOBIKE names {named}, which is no executable file")
-    return Path(named).resolve()
+    for path in named:
+        if not os.access(path, os.X_OK):
+            raise LabError(f"MIF_MOBIKE names {path}, which is no executable file")
+    return named[min(binaries().index(agent), len(named) - 1)]
 
 
 def mif_mobike(tunnel: Tunnel, agent: Agent, binary: Path, configuration: str = "", name: str = "mif-mobike") -> Child:
