@@ -16,7 +16,7 @@ package struct Association: Hashable, Sendable {
 }
 
 /// What the trigger database says, as far as it is about paths. A hint and no more: what an ICMP error or an
-/// advertisement says can be forged (RFC 4621 section 5.4), so it leads to a check and never to a move.
+/// advertisement says can be forged (RFC 4555 5.4, RFC 4621 5.1), so it leads to a check and never to a move.
 package enum Hint: Hashable, Sendable {
   /// DEST_UNREACHABLE: `trigger` stands until it is withdrawn.
   case unreachable(trigger: UInt32, source: IPAddress, IPPrefix)

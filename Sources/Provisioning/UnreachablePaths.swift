@@ -1,7 +1,7 @@
 import Messages
 package import Wire
 
-/// Which kinds of ICMP error make a DEST_UNREACHABLE: a hint for the IKE daemon, never more (RFC 4555 4.2.1).
+/// Which kinds of ICMP error make a DEST_UNREACHABLE: a hint for the IKE daemon, never more (RFC 4555 5.4).
 package struct UnreachableKinds: OptionSet, Sendable {
   package var rawValue: UInt8
   package init(rawValue: UInt8) { self.rawValue = rawValue }

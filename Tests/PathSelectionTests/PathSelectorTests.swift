@@ -3,7 +3,7 @@ import Provisioning
 import Testing
 import Wire
 
-/// What moves a peer, and what doesn't: RFC 4555 leaves the choice of a path to the initiator, RFC 4621 section 5.4 says
+/// What moves a peer, and what doesn't: RFC 4555 leaves the choice of a path to the initiator, RFC 4621 section 5.1 says
 /// that what comes unprotected is a hint.
 @Suite struct PathSelectorTests {
   /// A host that has been connected for a while.
