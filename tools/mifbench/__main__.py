@@ -101,7 +101,8 @@ def measure_spinning(found: argparse.Namespace, named: list[tuple[str, Path]]) -
     """Nobody sleeps but the sender. On two processors it has to share one with the subscriber, so the agent has the other.
     Short rounds: what spins ahead of all others for a second is stopped by the kernel for a twentieth of one."""
     with Stage(Placement(0, 1, 0, not found.polite)) as stage:
-        spinning: list[Contestant] = [
+        spinning: list[Contestant] = [Floor("v2", spin=True)]
+        spinning += [
             Mifd(path, f"{name}, spinning, {way}", ("icmp6",), spin=True, ring=way == "ring", busy_poll="yes")
             for name, path in named
             for way in ("socket", "ring")

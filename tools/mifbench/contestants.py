@@ -26,9 +26,11 @@ class Contestant(ABC):
 
 
 class Floor(Contestant):
-    def __init__(self, via: str) -> None:
-        self.via = via
-        self.name = "floor" if via == "recvmsg" else f"floor, {via}"
+    def __init__(self, via: str, spin: bool = False) -> None:
+        """`spin`: neither it nor its reader ever sleeps."""
+        self.via = "v2-spin" if spin else via
+        self.spin = spin
+        self.name = "floor, spinning" if spin else "floor" if via == "recvmsg" else f"floor, {via}"
 
     def start(self, stage: Stage, log: Log, kind: str) -> None:
         path = stage.lab.directory("sockets") / stage.name("floor")
@@ -38,7 +40,8 @@ class Floor(Contestant):
             "--interface", stage.uplink.interface,
         )  # fmt: skip
         wait_until(path.exists, "the floor's socket")
-        self.subscriber = stage.subscriber(log, "--to", "frames", "--socket", str(path), "--count", readers)
+        arguments = ["--to", "frames", "--socket", str(path), "--count", readers]
+        self.subscriber = stage.subscriber(log, *arguments, *(["--spin"] if self.spin else []))
 
     def stop(self) -> None:
         stop(self.subscriber)
