@@ -74,9 +74,13 @@ package final class RouteChanges {
     }
   }
 
-  /// Takes back what `lead` did; that it is gone already is no failure.
-  package func release(_ destination: IPAddress) throws(Errno) {
-    try deleteIfThere(Int32(RTM_DELROUTE), RouteChanges.hostRoute(destination)) { request in
+  /// Takes back what `lead` did; false where it was gone already.
+  @discardableResult
+  package func release(_ destination: IPAddress) throws(Errno) -> Bool {
+    var header = RouteChanges.hostRoute(destination)
+    // Whichever it has: IPv4 finds only routes of the scope that is named, unless this one is.
+    header.rtm_scope = UInt8(RT_SCOPE_NOWHERE.rawValue)
+    return try deleteIfThere(Int32(RTM_DELROUTE), header) { request in
       request.put(RTA_DST, destination)
       if destination.family == .v6 { request.put(RTA_PRIORITY, RouteChanges.metric) }
     }
@@ -88,8 +92,7 @@ package final class RouteChanges {
     var count = 0
     for route in routes {
       if let destination = route.destination, route.table == UInt32(RT_TABLE_MAIN.rawValue) {
-        try release(destination)
-        count += 1
+        if try release(destination) { count += 1 }
       } else if let owner = RouteChanges.ownerOfWithheld(route.table) {
         try giveBack(route, owner)
         count += 1
@@ -137,13 +140,17 @@ package final class RouteChanges {
     return header
   }
 
+  /// False where there was nothing to be deleted.
+  @discardableResult
   func deleteIfThere<Header: BitwiseCopyable>(
     _ type: Int32, _ header: Header, _ fill: (borrowing Request) -> Void
-  ) throws(Errno) {
+  ) throws(Errno) -> Bool {
     do throws(Errno) {
       try exchange.ask(type, NLM_F_ACK, header, filling: fill)
+      return true
     } catch {
-      if error.rawValue != ESRCH, error.rawValue != ENOENT { throw error }
+      if error.rawValue == ESRCH || error.rawValue == ENOENT { return false }
+      throw error
     }
   }
 }

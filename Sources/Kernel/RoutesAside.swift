@@ -82,7 +82,10 @@ extension RouteChanges {
       request.put(Int32(FRA_PRIORITY), RouteChanges.priority)
       request.put(Int32(FRA_PROTOCOL), byte: RouteChanges.owner)
     }
-    if flags == 0 { return try deleteIfThere(type, header, fill) }
+    if flags == 0 {
+      try deleteIfThere(type, header, fill)
+      return
+    }
     do throws(Errno) {
       try exchange.ask(type, NLM_F_ACK | flags, header, filling: fill)
     } catch {
