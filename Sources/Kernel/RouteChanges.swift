@@ -1,6 +1,7 @@
 import CLinux
 import CNetlink
 package import Platform
+import Provisioning
 package import Wire
 
 /// Where the kernel would send a packet, or shall send it.
@@ -30,8 +31,10 @@ package final class RouteChanges {
   static let listLimit = 4096
 
   let exchange: NetlinkExchange
-  /// Ways that are kept in tables of their own, in the order of these tables.
-  var aside: [RouteVia] = []
+  /// Ways that have tables of their own, by the numbers of these.
+  var aside: [Way?] = []
+  /// Default routes that this process has taken away.
+  var withheld: [DefaultRoute] = []
 
   package init() throws(KernelError) { exchange = try NetlinkExchange() }
 
@@ -68,7 +71,7 @@ package final class RouteChanges {
     try exchange.ask(Int32(RTM_NEWROUTE), flags, header) { request in
       request.put(RTA_DST, destination)
       request.put(RTA_OIF, via.interface)
-      if let gateway = via.gateway { request.put(RTA_GATEWAY, gateway) }
+      if let gateway = via.gateway { request.put(gateway: gateway, ofRoute: destination.family) }
       if let source = via.source { request.put(RTA_PREFSRC, source) }
       if destination.family == .v6 { request.put(RTA_PRIORITY, RouteChanges.metric) }
     }
@@ -94,8 +97,7 @@ package final class RouteChanges {
       if let destination = route.destination, route.table == UInt32(RT_TABLE_MAIN.rawValue) {
         if try release(destination) { count += 1 }
       } else if let owner = RouteChanges.ownerOfWithheld(route.table) {
-        try giveBack(route, owner)
-        count += 1
+        if try giveBack(route, owner) { count += 1 }
       }
     }
     try releaseAside(routes)
@@ -109,14 +111,9 @@ package final class RouteChanges {
       var header = rtmsg()
       header.rtm_family = RouteChanges.number(family)
       header.rtm_protocol = RouteChanges.owner
-      try exchange.ask(
-        Int32(RTM_GETROUTE), NLM_F_DUMP, header,
-        each: { message in
-          if let route = ListedRoute(message), route.owner == RouteChanges.owner, routes.count < RouteChanges.listLimit
-          {
-            routes.append(route)
-          }
-        })
+      routes += try exchange.list(Int32(RTM_GETROUTE), header, limit: RouteChanges.listLimit) { message in
+        ListedRoute(message).flatMap { $0.owner == RouteChanges.owner ? $0 : nil }
+      }
     }
     return routes
   }
@@ -166,6 +163,10 @@ struct ListedRoute {
   private(set) var destination: IPAddress?
   let isDefault: Bool
   private(set) var via: RouteVia?
+  /// More than one of them; all next hops are in `hops` then.
+  private(set) var hops: [Hop] = []
+  /// RTA_PRIORITY.
+  private(set) var metric: UInt32 = 0
   private(set) var header: rtmsg
   /// What a request can repeat.
   private(set) var attributes: [(type: rtattr_type_t, bytes: [UInt8])] = []
@@ -183,6 +184,7 @@ struct ListedRoute {
     isDefault = header.rtm_dst_len == 0 && header.rtm_src_len == 0
     table = UInt32(header.rtm_table)
     var (via, table, lifetime) = (RouteVia(interface: 0, gateway: nil, source: nil), table, lifetime)
+    var (hops, metric) = (hops, metric)
     var destination: IPAddress?
     var attributes: [(type: rtattr_type_t, bytes: [UInt8])] = []
     message.attributes(after: rtmsg.self) { attribute in
@@ -193,6 +195,8 @@ struct ListedRoute {
       case RTA_OIF: via.interface = attribute.uint32 ?? 0
       case RTA_GATEWAY: via.gateway = attribute.address(family)
       case RTA_VIA: via.gateway = attribute.via
+      case RTA_MULTIPATH: _ = attribute.hops(family, into: &hops)
+      case RTA_PRIORITY: metric = attribute.uint32 ?? 0
       case RTA_TABLE: table = attribute.uint32 ?? table
       case RTA_CACHEINFO:
         // rta_expires, in hundredths of a second.
@@ -210,6 +214,8 @@ struct ListedRoute {
     if via.interface != 0 { self.via = via }
     self.table = table
     self.lifetime = lifetime
+    self.hops = hops
+    self.metric = metric
     self.attributes = attributes
   }
 }

@@ -1,6 +1,7 @@
 import Kernel
 import PathSelection
 import Platform
+import Provisioning
 import Wire
 
 /// The routes that are changed so that daemons move: host routes to peers, and default routes that are taken away until
@@ -135,8 +136,7 @@ final class Detours {
     if isAway || !uplinks.has(path) { return true }
     uplinks.withhold(path)
     do throws(Errno) {
-      try routes.withhold(
-        expectation.peer, via: RouteVia(interface: path.interface, gateway: path.gateway, source: nil))
+      try routes.withhold(path.source.family, via: Detours.uplink(path))
       Log.notice("\(expectation.peer): the default route of \(path, names) is taken away until the IKE_SA has moved")
       return true
     } catch {
@@ -146,13 +146,22 @@ final class Detours {
     }
   }
 
+  private static func uplink(_ path: Path) -> RouteVia {
+    RouteVia(interface: path.interface, gateway: path.gateway, source: nil)
+  }
+
   private func giveBack(_ expectation: Expectation, _ uplinks: inout Uplinks, _ names: InterfaceNames) {
     let path = expectation.from
     if expectations.contains(where: { !$0.isFulfilled && $0.isWithheld && $0.from.sharesUplink(with: path) }) { return }
     uplinks.giveBack(path)
     do throws(Errno) {
-      try routes.giveBack(path.source.family, through: path.interface)
-      Log.notice("\(expectation.peer): the default route of \(path, names) is given back")
+      let lost = try routes.giveBack(path.source.family, via: Detours.uplink(path))
+      // The kernel told that they were gone when that was on purpose.
+      for route in lost { _ = uplinks.apply(.defaultRouteRemoved(route)) }
+      Log.notice(
+        lost.isEmpty
+          ? "\(expectation.peer): the default route of \(path, names) is given back"
+          : "\(expectation.peer): the default route of \(path, names) can't be given back: its address or link is gone")
     } catch {
       Log.error("the default route of \(path, names) can't be given back: \(error)")
     }

@@ -358,7 +358,7 @@ package final class Helper {
     case .repeat(let number):
       let outcome = probes.sendAgain(number)
       if outcome != .waiting { selector.hear(outcome, of: number, at: now) }
-    case .forget(let number): probes.forget(number)
+    case .forget(let number): forget(number)
     case .move(let peer, let former, let path, let verdict): move(peer, former, path, verdict)
     case .restore(let peer, let reason): restore(peer, reason)
     case .notice(let peer, let notice): tell(peer, notice)
@@ -372,11 +372,20 @@ package final class Helper {
         mark = try routes.mark(
           for: RouteVia(interface: path.interface, gateway: path.gateway, source: nil), path.source.family)
       } catch {
-        return .unsendable(errno: error.rawValue)
+        return error.isLocal ? .unsendable(errno: error.rawValue) : .waiting
       }
     }
     return probes.send(
       number, to: peer, port: port, path, mark: mark, in: poller, token: Token.probe | UInt64(number))
+  }
+
+  private func forget(_ number: UInt32) {
+    guard let mark = probes.forget(number) else { return }
+    do throws(Errno) {
+      try routes.release(mark: mark)
+    } catch {
+      Log.error("the route for a probe can't be taken back: \(error)")
+    }
   }
 
   private func move(_ peer: IPAddress, _ former: Path?, _ path: Path, _ verdict: Verdict) {

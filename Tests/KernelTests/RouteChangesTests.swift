@@ -1,5 +1,6 @@
 import Foundation
 import Kernel
+import Provisioning
 import Testing
 import Wire
 
@@ -14,8 +15,10 @@ struct RouteChangesTests {
 
   /// What is there with our protocol number, of both families and all tables.
   private static func traces() throws -> String {
-    try ip("-4 route show table all proto 201") + ip("-6 route show table all proto 201")
-      + ip("-4 rule show proto 201") + ip("-6 rule show proto 201")
+    let lists = try ["route show table all", "rule show"].flatMap { list in
+      try ["-4", "-6"].map { try ip("\($0) \(list)") }
+    }
+    return lists.joined().split(separator: "\n").filter { $0.contains("proto 201") }.joined(separator: "\n")
   }
 
   @Test(arguments: [
@@ -37,6 +40,105 @@ struct RouteChangesTests {
       // And by a later process.
       try routes.lead(peer, over: Self.via("up1", gateway, source), replacing: false)
       #expect(try RouteChanges().releaseAll() == 1)
+      #expect(try Self.traces() == "")
+    }
+  }
+
+  @Test func `A way for probes has its table as long as there is a probe, in each family`() async throws {
+    try await inNamespace {
+      try LiveRouteTests.uplinks()
+      let routes = try RouteChanges()
+      let link = Self.via("up1", nil, nil)
+      let marks = try [Family.v4, .v6].map { try routes.mark(for: link, $0) }
+      #expect(marks[0] != marks[1])
+      #expect(try routes.mark(for: link, .v6) == marks[1])
+      #expect(try ip("-4 rule show").contains("proto 201") && ip("-6 rule show").contains("proto 201"))
+      try routes.release(mark: marks[1])
+      #expect(try ip("-6 rule show").contains("proto 201"))
+      for mark in marks { try routes.release(mark: mark) }
+      #expect(try Self.traces() == "")
+      // As many as there may be at a time, again and again.
+      for number in 1...200 {
+        let way = Self.via("up1", "192.0.1.\(number + 1)", nil)
+        try routes.release(mark: try routes.mark(for: way, .v4))
+      }
+      #expect(try Self.traces() == "")
+    }
+  }
+
+  @Test func `An IPv4 route may have an IPv6 router`() async throws {
+    try await inNamespace {
+      try LiveRouteTests.uplinks()
+      let routes = try RouteChanges()
+      let (way, peer) = (Self.via("up1", "fe80::1", nil), IPAddress("10.9.0.2")!)
+      try routes.lead(peer, over: way, replacing: false)
+      #expect(try Self.traces().contains("10.9.0.2 via inet6 fe80::1 dev up1"))
+      #expect(try routes.release(peer))
+      let mark = try routes.mark(for: way, .v4)
+      #expect(try Self.traces().contains("default via inet6 fe80::1 dev up1"))
+      try routes.release(mark: mark)
+      #expect(try Self.traces() == "")
+    }
+  }
+
+  /// In the order that the kernel lists them.
+  private static func defaults() throws -> [Substring] {
+    try (ip("-4 route show default") + ip("-6 route show default")).split(separator: "\n")
+  }
+
+  @Test(arguments: [
+    ("IPv4", Family.v4, "-4", "192.0.1.254", "192.0.1.253"),
+    ("IPv6", .v6, "-6", "2001:db8:1::fe", "2001:db8:1::fd"),
+  ])
+  func `Of two routers on a link one is taken away`(
+    _ name: String, _ family: Family, _ option: String, _ first: String, _ second: String
+  ) async throws {
+    try await inNamespace {
+      try LiveRouteTests.uplinks()
+      try ip("\(option) route add default via \(first) dev up1 metric 10")
+      try ip("\(option) route add default via \(second) dev up1 metric 20 proto dhcp")
+      let before = try Self.defaults()
+      let routes = try RouteChanges()
+      for router in [second, first] {
+        let way = Self.via("up1", router, nil)
+        try routes.withhold(family, via: way)
+        #expect(try Self.defaults().filter { !$0.contains(router) }.count == 1)
+        #expect(try Self.defaults().count == 1)
+        #expect(try routes.giveBack(family, via: way).isEmpty)
+        #expect(try Self.defaults() == before)
+      }
+      #expect(try Self.traces() == "")
+      // By a later process.
+      try routes.withhold(family, via: Self.via("up1", second, nil))
+      #expect(try RouteChanges().releaseAll() == 1)
+      #expect(try Self.defaults() == before)
+    }
+  }
+
+  @Test func `A default route with several next hops is left alone`() async throws {
+    try await inNamespace {
+      try LiveRouteTests.uplinks()
+      try ip("route add default nexthop via 192.0.1.254 dev up1 nexthop via 192.0.2.254 dev up2")
+      let before = try Self.defaults()
+      let routes = try RouteChanges()
+      #expect(throws: (any Error).self) { try routes.withhold(.v4, via: Self.via("up1", "192.0.1.254", nil)) }
+      #expect(try Self.defaults() == before)
+      #expect(try Self.traces() == "")
+    }
+  }
+
+  @Test func `A default route that can't be given back is told of`() async throws {
+    try await inNamespace {
+      try LiveRouteTests.uplinks()
+      try ip("route add default via 192.0.1.254 dev up1 metric 10 proto dhcp")
+      let routes = try RouteChanges()
+      let way = Self.via("up1", "192.0.1.254", nil)
+      try routes.withhold(.v4, via: way)
+      try ip("address delete 192.0.1.1/24 dev up1")
+      #expect(
+        try routes.giveBack(.v4, via: way) == [
+          DefaultRoute(interface: way.interface, family: .v4, gateway: way.gateway, metric: 10, origin: 16)
+        ])
       #expect(try Self.traces() == "")
     }
   }

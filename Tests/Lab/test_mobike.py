@@ -126,6 +126,20 @@ def test_default_route(lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None
     assert ends.kept
 
 
+def test_responder_is_seen_to_follow(lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
+    """Nobody tells that a responder has moved; its default route stays where it is all the same."""
+    ends = Tunnel(lab, by_peer=True)
+    mobike = start(ends)
+    lab.cut(up0)
+    ends.send()
+    settle(ends, up1)
+    # Longer than a daemon that is not seen to follow is waited for.
+    time.sleep(1)
+    lines = mobike.output()
+    assert f"{ends.address}: led over" in lines
+    assert "default route" not in lines and "does not follow" not in lines
+
+
 def test_link_down(lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
     """The cable's other end goes down: no carrier, but addresses and routes stay."""
     ends = Tunnel(lab)
@@ -309,6 +323,26 @@ def test_loss_among_forged_errors(lab: Lab, up0: Uplink, up1: Uplink, start: Sta
     tell("net  r1 loses its upstream")
     settle(ends, up1)
     attack.join()
+
+
+def test_charon_comes_later(lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
+    """It is started before charon, whose socket belongs to root and its group."""
+    ends = Tunnel(lab)
+    socket_of_charon = ends.host.socket
+    away = socket_of_charon.with_suffix(".away")
+    socket_of_charon.rename(away)
+
+    def appear() -> None:
+        tell("ike  charon's socket is there")
+        away.rename(socket_of_charon)
+
+    later = threading.Timer(2, appear)
+    later.start()
+    start(ends)
+    later.join()
+    lab.cut(up0)
+    ends.send()
+    settle(ends, up1)
 
 
 def test_end(lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
