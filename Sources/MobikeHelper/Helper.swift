@@ -46,6 +46,8 @@ package final class Helper {
   private let detours: Detours
   /// The addresses of this host's that the IKE_SAs with a peer have, by peers.
   private var locals: [IPAddress: Set<IPAddress>] = [:]
+  /// There are more peers than are looked after.
+  private var isFull = false
   /// The kernel has told what there is; before that there are no paths.
   private var isComplete = false
   /// The kernel's choice may have changed.
@@ -322,6 +324,11 @@ package final class Helper {
       if let known { wanted[known] = told } else { wanted.append(told) }
     }
     detours.hear(locals, asked: asked, selector.uplinks)
+    let limit = configuration.paths.peers
+    if wanted.count > limit, !isFull {
+      Log.warning("\(wanted.count) peers, and only the first \(limit) are looked after")
+    }
+    isFull = wanted.count > limit
     selector.hear(wanted, at: now)
     mustLookUp = true
   }
