@@ -35,6 +35,8 @@ package final class RouteChanges {
   var aside: [Way?] = []
   /// Default routes that this process has taken away.
   var withheld: [DefaultRoute] = []
+  /// Those that stand for what the kernel had from an advertisement, until it has it from the next one.
+  var substitutes: [ListedRoute] = []
 
   package init() throws(KernelError) { exchange = try NetlinkExchange() }
 
@@ -217,5 +219,16 @@ struct ListedRoute {
     self.hops = hops
     self.metric = metric
     self.attributes = attributes
+  }
+
+  /// The same in the main table, with the next worse metric.
+  func substitute(_ owner: UInt8) -> ListedRoute {
+    var other = self
+    other.table = UInt32(RT_TABLE_MAIN.rawValue)
+    other.header.rtm_protocol = owner
+    other.metric += metric == .max ? 0 : 1
+    other.attributes.removeAll { $0.type == RTA_PRIORITY }
+    unsafe withUnsafeBytes(of: other.metric) { unsafe other.attributes.append((RTA_PRIORITY, Array($0))) }
+    return other
   }
 }

@@ -18,12 +18,7 @@ extension RouteChanges {
   /// Takes all default routes of a family away by which packets leave `via` an interface and a router. ESRCH where there is
   /// none, EOPNOTSUPP where one has other next hops as well.
   package func withhold(_ family: Family, via: RouteVia) throws(Errno) {
-    var header = rtmsg()
-    header.rtm_family = RouteChanges.number(family)
-    header.rtm_table = UInt8(RT_TABLE_MAIN.rawValue)
-    let found = try exchange.list(Int32(RTM_GETROUTE), header, limit: RouteChanges.listLimit) { message in
-      ListedRoute(message).flatMap { $0.isDefaultOfMain && $0.leads(via) ? $0 : nil }
-    }
+    let found = try defaults(family, via: via)
     if found.isEmpty { throw Errno(rawValue: ESRCH) }
     if found.contains(where: { !$0.hops.isEmpty }) { throw Errno(rawValue: EOPNOTSUPP) }
     do throws(Errno) {
@@ -39,23 +34,65 @@ extension RouteChanges {
     }
   }
 
+  private func defaults(_ family: Family, via: RouteVia) throws(Errno) -> [ListedRoute] {
+    var header = rtmsg()
+    header.rtm_family = RouteChanges.number(family)
+    header.rtm_table = UInt8(RT_TABLE_MAIN.rawValue)
+    return try exchange.list(Int32(RTM_GETROUTE), header, limit: RouteChanges.listLimit) { message in
+      ListedRoute(message).flatMap { $0.isDefaultOfMain && $0.leads(via) ? $0 : nil }
+    }
+  }
+
   /// Gives them back.
-  /// - Returns: those that could not be, because their address or link is gone meanwhile.
-  package func giveBack(_ family: Family, via: RouteVia) throws(Errno) -> [DefaultRoute] {
-    var lost = withheld.filter { $0.family == family && $0.interface == via.interface && $0.gateway == via.gateway }
-    withheld.removeAll { lost.contains($0) }
+  /// - Returns: those that are not there as they were: `gone` with their address or link, or `replaced`.
+  package func giveBack(
+    _ family: Family, via: RouteVia
+  ) throws(Errno) -> (gone: [DefaultRoute], replaced: [DefaultRoute]) {
+    var gone = withheld.filter { $0.family == family && $0.interface == via.interface && $0.gateway == via.gateway }
+    var replaced: [DefaultRoute] = []
+    withheld.removeAll { gone.contains($0) }
     for route in try listOwn() where route.family == family && route.leads(via) {
       guard let owner = RouteChanges.ownerOfWithheld(route.table) else { continue }
-      if try giveBack(route, owner) { lost.removeAll { $0 == route.asTold(via, owner) } }
+      let former = route.asTold(via, owner)
+      guard try giveBack(route, owner) else { continue }
+      gone.removeAll { $0 == former }
+      if substitutes.contains(where: { $0.leads(via) }) { replaced.append(former) }
     }
-    return lost
+    return (gone, replaced)
+  }
+
+  /// To be called with each default route that comes: what only stands for it is taken away.
+  package func hear(_ route: DefaultRoute) throws(Errno) {
+    guard route.isAdvertised else { return }
+    let via = RouteVia(interface: route.interface, gateway: route.gateway, source: nil)
+    for substitute in substitutes where substitute.leads(via) && substitute.metric != route.metric {
+      substitutes.removeAll { $0.leads(via) }
+      try delete(substitute, to: nil)
+    }
+  }
+
+  /// A route that the kernel had from an advertisement it can't be given as such: it would take the next one's for the
+  /// same, add none, and pass over all else that the advertisement says. So it gets another metric, and ends with the
+  /// lifetime that it has left, or when the kernel's own comes.
+  private func substitute(_ route: ListedRoute, _ owner: UInt8) throws(Errno) {
+    guard let via = route.via, try !defaults(route.family, via: via).contains(where: { $0.owner == owner }) else {
+      return
+    }
+    let substitute = route.substitute(owner)
+    try add(substitute, owner: owner, table: substitute.table, to: nil)
+    substitutes.removeAll { $0.leads(via) }
+    substitutes.append(substitute)
   }
 
   /// False where it went with its address or link.
   func giveBack(_ route: ListedRoute, _ owner: UInt8) throws(Errno) -> Bool {
     var isBack = true
     do throws(Errno) {
-      try add(route, owner: owner, table: UInt32(RT_TABLE_MAIN.rawValue), to: nil)
+      if route.family == .v6, owner == RoutingProtocol.advertisement {
+        try substitute(route, owner)
+      } else {
+        try add(route, owner: owner, table: UInt32(RT_TABLE_MAIN.rawValue), to: nil)
+      }
     } catch {
       // Or whoever added it has done so again.
       isBack = error == .exists

@@ -106,6 +106,15 @@ final class Detours {
     }
   }
 
+  /// A default route has come.
+  func hear(_ route: DefaultRoute) {
+    do throws(Errno) {
+      try routes.hear(route)
+    } catch {
+      Log.error("a default route that was given back can't be taken away: \(error)")
+    }
+  }
+
   /// Takes default routes away, or gives them back, where it is time to.
   func advance(to now: UInt64, _ uplinks: inout Uplinks, _ names: InterfaceNames) {
     for index in expectations.indices where !expectations[index].isFulfilled && expectations[index].deadline <= now {
@@ -155,11 +164,11 @@ final class Detours {
     if expectations.contains(where: { !$0.isFulfilled && $0.isWithheld && $0.from.sharesUplink(with: path) }) { return }
     uplinks.giveBack(path)
     do throws(Errno) {
-      let lost = try routes.giveBack(path.source.family, via: Detours.uplink(path))
+      let (gone, replaced) = try routes.giveBack(path.source.family, via: Detours.uplink(path))
       // The kernel told that they were gone when that was on purpose.
-      for route in lost { _ = uplinks.apply(.defaultRouteRemoved(route)) }
+      for route in gone + replaced { _ = uplinks.apply(.defaultRouteRemoved(route)) }
       Log.notice(
-        lost.isEmpty
+        gone.isEmpty
           ? "\(expectation.peer): the default route of \(path, names) is given back"
           : "\(expectation.peer): the default route of \(path, names) can't be given back: its address or link is gone")
     } catch {

@@ -205,6 +205,7 @@ package final class Helper {
           switch event {
           case .link(let link): names.set(link.name, link.index)
           case .linkRemoved(let index): names.remove(index)
+          case .defaultRoute(let route): detours.hear(route)
           case .snapshotComplete: isComplete = true
           default: break
           }

@@ -104,7 +104,7 @@ struct RouteChangesTests {
         try routes.withhold(family, via: way)
         #expect(try Self.defaults().filter { !$0.contains(router) }.count == 1)
         #expect(try Self.defaults().count == 1)
-        #expect(try routes.giveBack(family, via: way).isEmpty)
+        #expect(try routes.giveBack(family, via: way).gone.isEmpty)
         #expect(try Self.defaults() == before)
       }
       #expect(try Self.traces() == "")
@@ -136,9 +136,39 @@ struct RouteChangesTests {
       try routes.withhold(.v4, via: way)
       try ip("address delete 192.0.1.1/24 dev up1")
       #expect(
-        try routes.giveBack(.v4, via: way) == [
+        try routes.giveBack(.v4, via: way).gone == [
           DefaultRoute(interface: way.interface, family: .v4, gateway: way.gateway, metric: 10, origin: 16)
         ])
+      #expect(try Self.traces() == "")
+    }
+  }
+
+  /// The kernel would pass over advertisements as long as a route of somebody else's is the same as theirs.
+  @Test func `A default route of an advertisement gives way to the next one's`() async throws {
+    try await inNamespace {
+      try LiveRouteTests.uplinks()
+      let router = "2001:db8:1::fe"
+      try ip("-6 route add default via \(router) dev up1 metric 1024 proto ra expires 1000")
+      let routes = try RouteChanges()
+      let way = Self.via("up1", router, nil)
+      let own = DefaultRoute(interface: way.interface, family: .v6, gateway: way.gateway, metric: 1024, origin: 9)
+      try routes.withhold(.v6, via: way)
+      #expect(try routes.giveBack(.v6, via: way).replaced == [own])
+      #expect(try Self.defaults().count == 1 && Self.defaults()[0].contains("metric 1025 expires"))
+      // The substitute's own news.
+      var other = own
+      other.metric = 1025
+      try routes.hear(other)
+      #expect(try Self.defaults().count == 1)
+      try ip("-6 route add default via \(router) dev up1 metric 1024 proto ra expires 1800")
+      try routes.hear(own)
+      #expect(try Self.defaults().count == 1 && Self.defaults()[0].contains("metric 1024 expires"))
+      // One came while it was away.
+      try routes.withhold(.v6, via: way)
+      try ip("-6 route add default via \(router) dev up1 metric 1024 proto ra expires 1800")
+      let (gone, replaced) = try routes.giveBack(.v6, via: way)
+      #expect(gone.isEmpty && replaced.isEmpty)
+      #expect(try Self.defaults().count == 1)
       #expect(try Self.traces() == "")
     }
   }
