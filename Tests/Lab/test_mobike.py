@@ -273,6 +273,29 @@ def test_lifetime_0(lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
     settle(ends, new, PROBED, new.slaac)
 
 
+def test_default_route_of_an_advertisement(lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
+    """Taken away and given back, it doesn't stand in the way of the router's next advertisement."""
+    for uplink in (up0, up1):
+        announce(lab, uplink)
+        formed(lab, uplink.interface, uplink.slaac)
+    ends = Tunnel(lab, 6, Settings(prefer_best_path=False), configured=False)
+    old, new = sorted(lab.uplinks, key=lambda uplink: uplink.slaac != ends.first["local-host"])
+    start(ends, QUICK + "move-by = default-route\n")
+
+    def metrics() -> list[str]:
+        lines = lab.host.show("-6", "route", "show", "default", "dev", old.interface).splitlines()
+        return [line.split(" metric ")[1].split()[0] for line in lines]
+
+    assert metrics() == ["1024"]
+    lab.cut(old)
+    ends.send(local=old.slaac)
+    settle(ends, new, PROBED, new.slaac)
+    wait_until(lambda: metrics() == ["1025"], "the default route is given back")
+    announce(lab, old)
+    wait_until(lambda: metrics() == ["1024"], "it is the kernel's own again")
+    assert ends.kept
+
+
 def test_flapping(lab: Lab, up0: Uplink, up1: Uplink, start: Start, watched: Callable[[Tunnel], Watch]) -> None:
     """The upstream comes and goes every second: few moves, and the IKE_SA stays."""
     ends = Tunnel(lab)
