@@ -8,6 +8,8 @@ import Wire
   private let socket: OpaquePointer
   private let buffer: UnsafeMutableRawBufferPointer
   private var sequence: UInt32 = 0
+  /// How often a list is asked for that changes all the time.
+  private static let attempts = 3
 
   init() throws(KernelError) {
     guard let socket = unsafe nl_socket_alloc() else { throw KernelError(.open, ENOMEM) }
@@ -33,12 +35,31 @@ import Wire
     unsafe buffer.deallocate()
   }
 
+  /// All that the kernel lists and `read` makes something of, `limit` entries at most; asked for again, a few times, where
+  /// the list changed while it was told.
+  func list<Header: BitwiseCopyable, Entry>(
+    _ type: Int32, _ header: Header, limit: Int, filling fill: (borrowing Request) -> Void = { _ in },
+    _ read: (Message) -> Entry?
+  ) throws(Errno) -> [Entry] {
+    var entries: [Entry] = []
+    for _ in 0..<NetlinkExchange.attempts {
+      entries = []
+      let isWhole = try ask(type, NLM_F_DUMP, header, filling: fill) { message in
+        if entries.count < limit, let entry = read(message) { entries.append(entry) }
+      }
+      if isWhole { break }
+    }
+    return entries
+  }
+
   /// Sends one request and reads until its end: an error, an acknowledgement, NLMSG_DONE, or the one answer to what was
-  /// no dump and wants no acknowledgement. Throws the kernel's refusal.
+  /// no dump and wants no acknowledgement. Throws the kernel's refusal. False for a dump that something was changed
+  /// under (NLM_F_DUMP_INTR).
+  @discardableResult
   func ask<Header: BitwiseCopyable>(
     _ type: Int32, _ flags: Int32, _ header: Header, filling fill: (borrowing Request) -> Void = { _ in },
     each: (Message) -> Void = { _ in }
-  ) throws(Errno) {
+  ) throws(Errno) -> Bool {
     sequence = sequence == .max ? 1 : sequence + 1
     guard let request = Request(type, flags | NLM_F_REQUEST, sequence, header) else {
       throw Errno(rawValue: ENOMEM)
@@ -48,10 +69,12 @@ import Wire
     let (sequence, isDump) = (sequence, flags & NLM_F_DUMP == NLM_F_DUMP)
     let descriptor = unsafe nl_socket_get_fd(socket)
     var end: Errno??
+    var isWhole = true
     while end == nil {
       let count = try valueOrErrno { unsafe recv(descriptor, buffer.baseAddress, buffer.count, 0) }
       _ = unsafe Message.walk(unsafe: buffer, count) { message in
         guard message.sequence == sequence else { return }
+        if isDump, message.flags & NLM_F_DUMP_INTR != 0 { isWhole = false }
         if message.type == Int(NLMSG_ERROR) || message.type == Int(NLMSG_DONE) {
           end = .some(message.status == 0 ? nil : Errno(rawValue: -message.status))
         } else {
@@ -61,6 +84,7 @@ import Wire
       }
     }
     if let refusal = end ?? nil { throw refusal }
+    return isWhole
   }
 }
 
@@ -90,6 +114,23 @@ import Wire
       var words = (v6.high.bigEndian, v6.low.bigEndian)
       _ = unsafe nla_put(message, Int32(type.rawValue), 16, &words)
     }
+  }
+
+  /// The router of a route, of whichever family it is: RTA_VIA (struct rtvia: the family in host order, and the address)
+  /// where it is not the route's.
+  func put(gateway: IPAddress, ofRoute family: Family) {
+    if gateway.family == family { return put(RTA_GATEWAY, gateway) }
+    var bytes: [UInt8] = []
+    let number = UInt16(gateway.family == .v4 ? AF_INET : AF_INET6)
+    unsafe withUnsafeBytes(of: number) { unsafe bytes.append(contentsOf: $0) }
+    switch gateway {
+    case .v4(let v4): unsafe withUnsafeBytes(of: v4.value.bigEndian) { unsafe bytes.append(contentsOf: $0) }
+    case .v6(let v6):
+      for word in [v6.high, v6.low] {
+        unsafe withUnsafeBytes(of: word.bigEndian) { unsafe bytes.append(contentsOf: $0) }
+      }
+    }
+    put(RTA_VIA, bytes: bytes)
   }
 
   /// An attribute as it came, nested ones and all.

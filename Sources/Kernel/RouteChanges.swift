@@ -1,6 +1,7 @@
 import CLinux
 import CNetlink
 package import Platform
+import Provisioning
 package import Wire
 
 /// Where the kernel would send a packet, or shall send it.
@@ -30,8 +31,12 @@ package final class RouteChanges {
   static let listLimit = 4096
 
   let exchange: NetlinkExchange
-  /// Ways that are kept in tables of their own, in the order of these tables.
-  var aside: [RouteVia] = []
+  /// Ways that have tables of their own, by the numbers of these.
+  var aside: [Way?] = []
+  /// Default routes that this process has taken away.
+  var withheld: [DefaultRoute] = []
+  /// Those that stand for what the kernel had from an advertisement, until it has it from the next one.
+  var substitutes: [ListedRoute] = []
 
   package init() throws(KernelError) { exchange = try NetlinkExchange() }
 
@@ -68,15 +73,19 @@ package final class RouteChanges {
     try exchange.ask(Int32(RTM_NEWROUTE), flags, header) { request in
       request.put(RTA_DST, destination)
       request.put(RTA_OIF, via.interface)
-      if let gateway = via.gateway { request.put(RTA_GATEWAY, gateway) }
+      if let gateway = via.gateway { request.put(gateway: gateway, ofRoute: destination.family) }
       if let source = via.source { request.put(RTA_PREFSRC, source) }
       if destination.family == .v6 { request.put(RTA_PRIORITY, RouteChanges.metric) }
     }
   }
 
-  /// Takes back what `lead` did; that it is gone already is no failure.
-  package func release(_ destination: IPAddress) throws(Errno) {
-    try deleteIfThere(Int32(RTM_DELROUTE), RouteChanges.hostRoute(destination)) { request in
+  /// Takes back what `lead` did; false where it was gone already.
+  @discardableResult
+  package func release(_ destination: IPAddress) throws(Errno) -> Bool {
+    var header = RouteChanges.hostRoute(destination)
+    // Whichever it has: IPv4 finds only routes of the scope that is named, unless this one is.
+    header.rtm_scope = UInt8(RT_SCOPE_NOWHERE.rawValue)
+    return try deleteIfThere(Int32(RTM_DELROUTE), header) { request in
       request.put(RTA_DST, destination)
       if destination.family == .v6 { request.put(RTA_PRIORITY, RouteChanges.metric) }
     }
@@ -88,11 +97,9 @@ package final class RouteChanges {
     var count = 0
     for route in routes {
       if let destination = route.destination, route.table == UInt32(RT_TABLE_MAIN.rawValue) {
-        try release(destination)
-        count += 1
+        if try release(destination) { count += 1 }
       } else if let owner = RouteChanges.ownerOfWithheld(route.table) {
-        try giveBack(route, owner)
-        count += 1
+        if try giveBack(route, owner) { count += 1 }
       }
     }
     try releaseAside(routes)
@@ -106,14 +113,9 @@ package final class RouteChanges {
       var header = rtmsg()
       header.rtm_family = RouteChanges.number(family)
       header.rtm_protocol = RouteChanges.owner
-      try exchange.ask(
-        Int32(RTM_GETROUTE), NLM_F_DUMP, header,
-        each: { message in
-          if let route = ListedRoute(message), route.owner == RouteChanges.owner, routes.count < RouteChanges.listLimit
-          {
-            routes.append(route)
-          }
-        })
+      routes += try exchange.list(Int32(RTM_GETROUTE), header, limit: RouteChanges.listLimit) { message in
+        ListedRoute(message).flatMap { $0.owner == RouteChanges.owner ? $0 : nil }
+      }
     }
     return routes
   }
@@ -137,13 +139,17 @@ package final class RouteChanges {
     return header
   }
 
+  /// False where there was nothing to be deleted.
+  @discardableResult
   func deleteIfThere<Header: BitwiseCopyable>(
     _ type: Int32, _ header: Header, _ fill: (borrowing Request) -> Void
-  ) throws(Errno) {
+  ) throws(Errno) -> Bool {
     do throws(Errno) {
       try exchange.ask(type, NLM_F_ACK, header, filling: fill)
+      return true
     } catch {
-      if error.rawValue != ESRCH, error.rawValue != ENOENT { throw error }
+      if error.rawValue == ESRCH || error.rawValue == ENOENT { return false }
+      throw error
     }
   }
 }
@@ -159,6 +165,10 @@ struct ListedRoute {
   private(set) var destination: IPAddress?
   let isDefault: Bool
   private(set) var via: RouteVia?
+  /// More than one of them; all next hops are in `hops` then.
+  private(set) var hops: [Hop] = []
+  /// RTA_PRIORITY.
+  private(set) var metric: UInt32 = 0
   private(set) var header: rtmsg
   /// What a request can repeat.
   private(set) var attributes: [(type: rtattr_type_t, bytes: [UInt8])] = []
@@ -176,6 +186,7 @@ struct ListedRoute {
     isDefault = header.rtm_dst_len == 0 && header.rtm_src_len == 0
     table = UInt32(header.rtm_table)
     var (via, table, lifetime) = (RouteVia(interface: 0, gateway: nil, source: nil), table, lifetime)
+    var (hops, metric) = (hops, metric)
     var destination: IPAddress?
     var attributes: [(type: rtattr_type_t, bytes: [UInt8])] = []
     message.attributes(after: rtmsg.self) { attribute in
@@ -186,6 +197,8 @@ struct ListedRoute {
       case RTA_OIF: via.interface = attribute.uint32 ?? 0
       case RTA_GATEWAY: via.gateway = attribute.address(family)
       case RTA_VIA: via.gateway = attribute.via
+      case RTA_MULTIPATH: _ = attribute.hops(family, into: &hops)
+      case RTA_PRIORITY: metric = attribute.uint32 ?? 0
       case RTA_TABLE: table = attribute.uint32 ?? table
       case RTA_CACHEINFO:
         // rta_expires, in hundredths of a second.
@@ -203,6 +216,19 @@ struct ListedRoute {
     if via.interface != 0 { self.via = via }
     self.table = table
     self.lifetime = lifetime
+    self.hops = hops
+    self.metric = metric
     self.attributes = attributes
+  }
+
+  /// The same in the main table, with the next worse metric.
+  func substitute(_ owner: UInt8) -> ListedRoute {
+    var other = self
+    other.table = UInt32(RT_TABLE_MAIN.rawValue)
+    other.header.rtm_protocol = owner
+    other.metric += metric == .max ? 0 : 1
+    other.attributes.removeAll { $0.type == RTA_PRIORITY }
+    unsafe withUnsafeBytes(of: other.metric) { unsafe other.attributes.append((RTA_PRIORITY, Array($0))) }
+    return other
   }
 }

@@ -12,14 +12,14 @@ package struct Configuration: Sendable {
   /// Users whose triggers are heard as the agent's own are.
   package var trustedUsers: [UInt32] = []
   /// Who it becomes if it is started as root: `user`, or else the user `mif-mobike` of /etc/passwd, or else nobody.
-  package var identity: (user: UInt32, group: UInt32)? {
+  package var identity: UInt32? {
     switch user {
     case 0: nil
-    case .some(let user): (user, user)
-    case nil: Privileges.user(named: "mif-mobike") ?? (65_534, 65_534)
+    case .some(let user): user
+    case nil: Privileges.user(named: "mif-mobike")?.user ?? 65_534
     }
   }
-  /// The group whose the daemon's socket is; nil for asking the socket.
+  /// The group whose the daemon's socket is; nil for asking the socket, or root's where that is not there yet.
   package var group: UInt32?
   private var user: UInt32?
 

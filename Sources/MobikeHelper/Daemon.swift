@@ -8,14 +8,18 @@ struct Daemon: ~Copyable {
   /// How long after an event the list is asked for once more: an `ike-update` comes before the IKE_SA has its new
   /// addresses. Nanoseconds.
   static let afterthought: UInt64 = 300_000_000
-  /// And without any event: a responder is not told where its peer went. Nanoseconds.
+  /// How long after a change of routes, which charon itself takes notice of after 0.1 s. Nanoseconds.
+  static let firstQuestion: UInt64 = 120_000_000
+  /// And how often after that, until the IKE_SA has moved: nobody tells a responder where it is. Nanoseconds.
+  static let pause: UInt64 = 80_000_000
+  /// And without any reason. Nanoseconds.
   static let interval: UInt64 = 10_000_000_000
   /// IKE_SAs of one answer that are kept.
   private static let limit = 4096
 
   enum Word {
-    /// All established IKE_SAs.
-    case associations([SecurityAssociation])
+    /// All IKE_SAs, as they were after `asked`, nanoseconds of CLOCK_BOOTTIME.
+    case associations([SecurityAssociation], asked: UInt64)
     /// An IKE_SA is about to be on these addresses.
     case moving(AddressUpdate)
     /// The daemon is gone, or does not speak VICI.
@@ -31,8 +35,10 @@ struct Daemon: ~Copyable {
   let descriptor: Descriptor
   private var stream = PacketStream()
   private var listed: [SecurityAssociation] = []
-  /// A list is on its way.
+  /// A list is on its way,
   private var isAsking = false
+  /// that was asked for then.
+  private var asked: UInt64
   /// Something changed while it was.
   private var mustAskAgain = false
   /// When to ask again, nanoseconds of CLOCK_BOOTTIME.
@@ -51,6 +57,7 @@ struct Daemon: ~Copyable {
     }
     descriptor = connected
     deadline = now + Daemon.interval
+    asked = now
     isAsking = true
   }
 
@@ -66,14 +73,15 @@ struct Daemon: ~Copyable {
   }
 
   /// Asks for the list where it is time to.
-  mutating func advance(to now: UInt64) throws(Errno) {
+  /// - Parameter isMoving: an IKE_SA is expected to move.
+  mutating func advance(to now: UInt64, isMoving: Bool) throws(Errno) {
     guard deadline <= now else { return }
-    deadline = now + Daemon.interval
-    try ask()
+    deadline = now + (isMoving ? Daemon.pause : Daemon.interval)
+    try ask(at: now)
   }
 
   /// Asks for the list again soon: a route was changed, and the daemon may follow without saying so.
-  mutating func askSoon(at now: UInt64) { deadline = min(deadline, now + Daemon.afterthought) }
+  mutating func askSoon(at now: UInt64) { deadline = min(deadline, now + Daemon.firstQuestion) }
 
   /// Reads what came; a word for each thing of note.
   mutating func receive(at now: UInt64) -> Word? {
@@ -105,23 +113,25 @@ struct Daemon: ~Copyable {
       return nil
     case .event(let name, let message):
       deadline = min(deadline, now + Daemon.afterthought)
-      do throws(Errno) { try ask() } catch { return .gone(.failed(error)) }
+      do throws(Errno) { try ask(at: now) } catch { return .gone(.failed(error)) }
       return name == "ike-update" ? try AddressUpdate.read(message).map { .moving($0) } : nil
     case .response, .unknownCommand:
       defer { listed = [] }
       isAsking = false
+      let asked = asked
       if mustAskAgain {
-        do throws(Errno) { try ask() } catch { return .gone(.failed(error)) }
+        do throws(Errno) { try ask(at: now) } catch { return .gone(.failed(error)) }
       }
-      return .associations(listed)
+      return .associations(listed, asked: asked)
     case .confirmed, .unknownEvent: return nil
     }
   }
 
-  private mutating func ask() throws(Errno) {
+  private mutating func ask(at now: UInt64) throws(Errno) {
     mustAskAgain = isAsking
     if isAsking { return }
     isAsking = true
+    asked = now
     try Daemon.send(Packet.request(Daemon.list), to: descriptor)
   }
 

@@ -1,6 +1,7 @@
 import Kernel
 import PathSelection
 import Platform
+import Provisioning
 import Wire
 
 /// The routes that are changed so that daemons move: host routes to peers, and default routes that are taken away until
@@ -12,6 +13,8 @@ import Wire
 final class Detours {
   /// For how long a daemon may take to follow a host route: charon waits 0.1 s by itself. Nanoseconds.
   private static let patience: UInt64 = 250_000_000
+  /// What it said of the IKE_SA before is no news. Nanoseconds.
+  private static let youth: UInt64 = 150_000_000
   /// And at most, when the default route is away as well.
   private static let lastPatience: UInt64 = 2_000_000_000
 
@@ -19,11 +22,26 @@ final class Detours {
   private struct Expectation {
     let peer: IPAddress
     let from: Path
-    /// The address that its IKE_SA is to have.
-    let address: IPAddress
-    var deadline: UInt64
+    let to: Path
+    let since: UInt64
+    /// When something is done about it, but not before the daemon has said that it stays.
+    var due: UInt64
+    var stays: Bool
     var isWithheld = false
     var isFulfilled = false
+
+    var deadline: UInt64 {
+      isFulfilled ? 0 : stays ? due : max(due, since + Detours.lastPatience)
+    }
+
+    /// Whether an IKE_SA is on the path that it is to leave. Which address of another one it then has is for the daemon
+    /// to choose.
+    func isLeft(by addresses: Set<IPAddress>, _ uplinks: Uplinks) -> Bool {
+      !addresses.contains { address in
+        let isThere = uplinks.has(Path(interface: from.interface, gateway: from.gateway, source: address))
+        return isThere && (from.interface != to.interface || address == from.source && address != to.source)
+      }
+    }
   }
 
   private let routes: RouteChanges
@@ -38,7 +56,10 @@ final class Detours {
   }
 
   /// When `advance` is to be called, nanoseconds of CLOCK_BOOTTIME.
-  var deadline: UInt64? { expectations.map { $0.isFulfilled ? 0 : $0.deadline }.min() }
+  var deadline: UInt64? { expectations.map(\.deadline).min() }
+
+  /// A daemon is to move, and has not done so yet.
+  var isWaiting: Bool { !expectations.isEmpty }
 
   func path(to peer: IPAddress) -> Path? { led.first { $0.peer == peer }?.path }
 
@@ -61,19 +82,36 @@ final class Detours {
   }
 
   /// The daemon is to leave a path for another one.
-  func expect(_ peer: IPAddress, from: Path, to path: Path, at now: UInt64) {
+  /// - Parameter addresses: which its IKE_SAs with the peer have.
+  func expect(
+    _ peer: IPAddress, _ addresses: Set<IPAddress>, from: Path, to path: Path, _ uplinks: Uplinks, at now: UInt64
+  ) {
     for index in expectations.indices where expectations[index].peer == peer { expectations[index].isFulfilled = true }
-    expectations.append(
-      Expectation(
-        peer: peer, from: from, address: path.source,
-        deadline: means == .defaultRoute ? now : now + Detours.patience))
+    let isAtOnce = means == .defaultRoute
+    let expectation = Expectation(
+      peer: peer, from: from, to: path, since: now, due: isAtOnce ? now : now + Detours.patience, stays: isAtOnce)
+    if !expectation.isLeft(by: addresses, uplinks) { expectations.append(expectation) }
   }
 
   /// The addresses that IKE_SAs have now, by peers.
-  func hear(_ locals: [IPAddress: IPAddress]) {
+  /// - Parameter asked: when the daemon was asked for them, nanoseconds of CLOCK_BOOTTIME.
+  func hear(_ locals: [IPAddress: Set<IPAddress>], asked: UInt64, _ uplinks: Uplinks) {
     for index in expectations.indices {
-      let local = locals[expectations[index].peer]
-      if local == nil || local == expectations[index].address { expectations[index].isFulfilled = true }
+      let expectation = expectations[index]
+      if expectation.isLeft(by: locals[expectation.peer] ?? [], uplinks) {
+        expectations[index].isFulfilled = true
+      } else if asked >= expectation.since + Detours.youth {
+        expectations[index].stays = true
+      }
+    }
+  }
+
+  /// A default route has come.
+  func hear(_ route: DefaultRoute) {
+    do throws(Errno) {
+      try routes.hear(route)
+    } catch {
+      Log.error("a default route that was given back can't be taken away: \(error)")
     }
   }
 
@@ -81,17 +119,17 @@ final class Detours {
   func advance(to now: UInt64, _ uplinks: inout Uplinks, _ names: InterfaceNames) {
     for index in expectations.indices where !expectations[index].isFulfilled && expectations[index].deadline <= now {
       let expectation = expectations[index]
-      let wasLast = expectation.isWithheld || means == .hostRoute
+      let wasLast = expectation.isWithheld || means == .hostRoute || !expectation.stays
       if wasLast || !withhold(expectation, &uplinks, names) {
         Log.warning(
           """
-          \(expectation.peer): the IKE daemon does not follow, its IKE_SA is still not on \
-          \(expectation.address) (does it speak MOBIKE?)
+          \(expectation.peer): the IKE daemon does not follow, its IKE_SA is still on \(expectation.from, names) \
+          (does it speak MOBIKE?)
           """)
         expectations[index].isFulfilled = true
       } else {
         expectations[index].isWithheld = true
-        expectations[index].deadline = now + Detours.lastPatience
+        expectations[index].due = now + Detours.lastPatience
       }
     }
     for expectation in expectations where expectation.isFulfilled && expectation.isWithheld {
@@ -107,8 +145,7 @@ final class Detours {
     if isAway || !uplinks.has(path) { return true }
     uplinks.withhold(path)
     do throws(Errno) {
-      try routes.withhold(
-        expectation.peer, via: RouteVia(interface: path.interface, gateway: path.gateway, source: nil))
+      try routes.withhold(path.source.family, via: Detours.uplink(path))
       Log.notice("\(expectation.peer): the default route of \(path, names) is taken away until the IKE_SA has moved")
       return true
     } catch {
@@ -118,13 +155,22 @@ final class Detours {
     }
   }
 
+  private static func uplink(_ path: Path) -> RouteVia {
+    RouteVia(interface: path.interface, gateway: path.gateway, source: nil)
+  }
+
   private func giveBack(_ expectation: Expectation, _ uplinks: inout Uplinks, _ names: InterfaceNames) {
     let path = expectation.from
     if expectations.contains(where: { !$0.isFulfilled && $0.isWithheld && $0.from.sharesUplink(with: path) }) { return }
     uplinks.giveBack(path)
     do throws(Errno) {
-      try routes.giveBack(path.source.family, through: path.interface)
-      Log.notice("\(expectation.peer): the default route of \(path, names) is given back")
+      let (gone, replaced) = try routes.giveBack(path.source.family, via: Detours.uplink(path))
+      // The kernel told that they were gone when that was on purpose.
+      for route in gone + replaced { _ = uplinks.apply(.defaultRouteRemoved(route)) }
+      Log.notice(
+        gone.isEmpty
+          ? "\(expectation.peer): the default route of \(path, names) is given back"
+          : "\(expectation.peer): the default route of \(path, names) can't be given back: its address or link is gone")
     } catch {
       Log.error("the default route of \(path, names) can't be given back: \(error)")
     }

@@ -38,12 +38,16 @@ package final class Helper {
   /// When to try to connect to the daemon.
   private var retryAt: UInt64? = 0
   private var retry = firstRetry
+  /// Why it could not be connected to.
+  private var hindrance: Errno?
   private var selector: PathSelector
   private var probes = Probes()
   private var names = InterfaceNames()
   private let detours: Detours
-  /// The address of this host's that the IKE_SA with a peer has, by peers.
-  private var locals: [IPAddress: IPAddress] = [:]
+  /// The addresses of this host's that the IKE_SAs with a peer have, by peers.
+  private var locals: [IPAddress: Set<IPAddress>] = [:]
+  /// There are more peers than are looked after.
+  private var isFull = false
   /// The kernel has told what there is; before that there are no paths.
   private var isComplete = false
   /// The kernel's choice may have changed.
@@ -62,9 +66,8 @@ package final class Helper {
     let kernel = try Helper.ask { () throws(KernelError) -> KernelState in try KernelState(at: Clock.bootTime()) }
     try Helper.takeBackLeft(routes)
     if Process.effectiveUser == 0, let identity = configuration.identity {
-      let group = try Helper.group(of: vici) ?? identity.group
-      try Privileges.drop(
-        to: identity.user, group: configuration.group ?? group, keeping: .networkAdministration)
+      let group = if let group = configuration.group { group } else { try Helper.group(of: vici) }
+      try Privileges.drop(to: identity, group: group, keeping: .networkAdministration)
     }
     let triggers = try TriggerSession(path: directory + Array("/trigger.sock".utf8), waitsForAgent: true)
     try Helper.prepare("epoll") { () throws(Errno) in
@@ -112,12 +115,12 @@ package final class Helper {
     }
   }
 
-  /// Whose the daemon's socket is, where it is there already.
-  private static func group(of path: [UInt8]) throws(SystemFailure) -> UInt32? {
+  /// Whose the daemon's socket is; root's where it is not there yet, as charon does it unless it is told otherwise.
+  private static func group(of path: [UInt8]) throws(SystemFailure) -> UInt32 {
     do throws(Errno) {
       return try File.group(of: path)
     } catch {
-      if error == .noEntry { return nil }
+      if error == .noEntry { return 0 }
       throw SystemFailure("look at", path, error)
     }
   }
@@ -140,7 +143,7 @@ package final class Helper {
       }
     }
     // Those that the configuration names.
-    hearAssociations([])
+    hearAssociations([], asked: 0)
     while true {
       do throws(Errno) {
         try timer.arm(at: deadline)
@@ -202,6 +205,7 @@ package final class Helper {
           switch event {
           case .link(let link): names.set(link.name, link.index)
           case .linkRemoved(let index): names.remove(index)
+          case .defaultRoute(let route): detours.hear(route)
           case .snapshotComplete: isComplete = true
           default: break
           }
@@ -263,7 +267,7 @@ package final class Helper {
 
   private func connectToDaemon() {
     let time = Clock.bootTime()
-    do throws(Errno) { try daemon?.advance(to: time) } catch { dropDaemon(.failed(error)) }
+    do throws(Errno) { try daemon?.advance(to: time, isMoving: detours.isWaiting) } catch { dropDaemon(.failed(error)) }
     guard let due = retryAt, due <= time else { return }
     do throws(SystemFailure) {
       let connected = try Daemon(daemonPath, at: time)
@@ -273,10 +277,12 @@ package final class Helper {
       daemon = consume connected
       retryAt = nil
       retry = Helper.firstRetry
+      hindrance = nil
       Log.notice("connected to the IKE daemon at \(daemonPath)")
     } catch {
-      // Said once; then it is tried until it is there.
-      if retry == Helper.firstRetry { Log.warning("\(error)") }
+      // Each reason is said once; then it is tried until it is there.
+      if hindrance != error.errno { Log.warning("\(error)") }
+      hindrance = error.errno
       retryAt = time + retry
       retry = min(2 * retry, Helper.lastRetry)
     }
@@ -285,10 +291,11 @@ package final class Helper {
   private func hearDaemon() {
     while let word = daemon?.receive(at: Clock.bootTime()) {
       switch word {
-      case .associations(let associations): hearAssociations(associations)
+      case .associations(let associations, let asked): hearAssociations(associations, asked: asked)
       case .moving(let update):
-        locals[update.remote] = update.local
-        detours.hear(locals)
+        // Which of several it is the list tells.
+        if locals[update.remote]?.count == 1 { locals[update.remote] = [update.local] }
+        detours.hear(locals, asked: 0, selector.uplinks)
       case .gone(let reason): return dropDaemon(reason)
       }
     }
@@ -303,19 +310,26 @@ package final class Helper {
     case .failed(let errno): Log.warning("the connection to the IKE daemon failed: \(errno)")
     case .refused: Log.error("what the IKE daemon says is no VICI")
     }
-    hearAssociations([])
+    hearAssociations([], asked: 0)
   }
 
-  private func hearAssociations(_ all: [SecurityAssociation]) {
+  private func hearAssociations(_ all: [SecurityAssociation], asked: UInt64) {
     var wanted = configuration.peers
+    locals = [:]
     for association in all where association.isEstablished {
+      let isFirst = locals[association.remote] == nil
+      locals[association.remote, default: []].insert(association.local)
+      guard isFirst else { continue }
       let known = wanted.firstIndex { $0.peer == association.remote }
       let told = Association(peer: association.remote, port: association.remotePort, local: association.local)
       if let known { wanted[known] = told } else { wanted.append(told) }
     }
-    locals = [:]
-    for association in wanted { locals[association.peer] = association.local }
-    detours.hear(locals)
+    detours.hear(locals, asked: asked, selector.uplinks)
+    let limit = configuration.paths.peers
+    if wanted.count > limit, !isFull {
+      Log.warning("\(wanted.count) peers, and only the first \(limit) are looked after")
+    }
+    isFull = wanted.count > limit
     selector.hear(wanted, at: now)
     mustLookUp = true
   }
@@ -352,7 +366,7 @@ package final class Helper {
     case .repeat(let number):
       let outcome = probes.sendAgain(number)
       if outcome != .waiting { selector.hear(outcome, of: number, at: now) }
-    case .forget(let number): probes.forget(number)
+    case .forget(let number): forget(number)
     case .move(let peer, let former, let path, let verdict): move(peer, former, path, verdict)
     case .restore(let peer, let reason): restore(peer, reason)
     case .notice(let peer, let notice): tell(peer, notice)
@@ -366,11 +380,20 @@ package final class Helper {
         mark = try routes.mark(
           for: RouteVia(interface: path.interface, gateway: path.gateway, source: nil), path.source.family)
       } catch {
-        return .unsendable(errno: error.rawValue)
+        return error.isLocal ? .unsendable(errno: error.rawValue) : .waiting
       }
     }
     return probes.send(
       number, to: peer, port: port, path, mark: mark, in: poller, token: Token.probe | UInt64(number))
+  }
+
+  private func forget(_ number: UInt32) {
+    guard let mark = probes.forget(number) else { return }
+    do throws(Errno) {
+      try routes.release(mark: mark)
+    } catch {
+      Log.error("the route for a probe can't be taken back: \(error)")
+    }
   }
 
   private func move(_ peer: IPAddress, _ former: Path?, _ path: Path, _ verdict: Verdict) {
@@ -407,8 +430,8 @@ package final class Helper {
   private func changed(_ peer: IPAddress, from former: Path?, to path: Path?) {
     mustLookUp = true
     daemon?.askSoon(at: Clock.bootTime())
-    if let former, let path, !former.sharesUplink(with: path), locals[peer] != nil {
-      detours.expect(peer, from: former, to: path, at: Clock.bootTime())
+    if let former, let path, let local = locals[peer] {
+      detours.expect(peer, local, from: former, to: path, selector.uplinks, at: Clock.bootTime())
     }
   }
 

@@ -23,26 +23,34 @@ struct Probes: ~Copyable {
   private static let roomForQuote = 64
 
   private var sockets: [UInt32: Socket] = [:]
+  /// Of those that have one.
+  private var marks: [UInt32: UInt32] = [:]
 
-  /// Sends a probe. What became of it where that is known at once.
+  /// Sends a probe. What became of it where that is known at once: a failure of ours says nothing about the path, and the
+  /// probe stays unanswered.
   /// - Parameter mark: by which a rule knows the path; 0 where the interface says enough.
   mutating func send(
     _ number: UInt32, to peer: IPAddress, port: UInt16, _ path: Path, mark: UInt32, in poller: borrowing Poller,
     token: UInt64
   ) -> ProbeOutcome {
+    if mark != 0 { marks[number] = mark }
     do throws(Errno) {
       let socket = try Probes.open(peer, port, path, mark)
       try poller.add(socket.descriptor.number, token: token, .read)
       sockets[number] = socket
       return Probes.send(socket)
     } catch {
-      return .unsendable(errno: error.rawValue)
+      return error.isLocal ? .unsendable(errno: error.rawValue) : .waiting
     }
   }
 
   func sendAgain(_ number: UInt32) -> ProbeOutcome { sockets[number].map(Probes.send) ?? .waiting }
 
-  mutating func forget(_ number: UInt32) { sockets[number] = nil }
+  /// - Returns: its mark, which is used no longer; nil for none.
+  mutating func forget(_ number: UInt32) -> UInt32? {
+    sockets[number] = nil
+    return marks.removeValue(forKey: number)
+  }
 
   /// What came for a probe, to be called when its socket is readable or has an error.
   func receive(_ number: UInt32) -> ProbeOutcome {
@@ -131,7 +139,7 @@ struct Probes: ~Copyable {
 
 extension Errno {
   /// Nothing was sent, and no later attempt will be: no route, no such address, or the link is down.
-  fileprivate var isLocal: Bool {
+  var isLocal: Bool {
     switch rawValue {
     case ENETUNREACH, EHOSTUNREACH, ENETDOWN, EADDRNOTAVAIL, ENODEV, ENXIO, EINVAL, EACCES, EPERM: true
     default: false

@@ -11,6 +11,7 @@ package struct SecurityAssociation: Hashable, Sendable {
   package var remote: IPAddress
   /// UDP, of the peer: 500, or 4500 once a NAT was found or MOBIKE is spoken.
   package var remotePort: UInt16
+  /// It carries traffic: it is established, or being replaced and still in use.
   package var isEstablished: Bool
   /// This host began it: in MOBIKE it is the initiator who chooses the path (RFC 4555 section 3.5).
   package var isInitiator: Bool
@@ -43,7 +44,7 @@ package struct SecurityAssociation: Hashable, Sendable {
       case .keyValue(let key, let value) where elements.depth == 1:
         if key == "uniqueid" { number = UInt32(decimal: value) }
         if key == "version" { isVersion2 = value == "2" }
-        if key == "state" { isEstablished = value == "ESTABLISHED" }
+        if key == "state" { isEstablished = value == "ESTABLISHED" || value == "REKEYING" }
         if key == "initiator" { isInitiator = value == "yes" }
         if key == "local-host" { local = IPAddress(parsing: Array(value)) }
         if key == "remote-host" { remote = IPAddress(parsing: Array(value)) }

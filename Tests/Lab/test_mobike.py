@@ -131,6 +131,21 @@ def test_default_route(lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None
 
 
 @LAST
+def test_responder_is_seen_to_follow(lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
+    """Nobody tells that a responder has moved; its default route stays where it is all the same."""
+    ends = Tunnel(lab, by_peer=True)
+    mobike = start(ends)
+    lab.cut(up0)
+    ends.send()
+    settle(ends, up1)
+    # Longer than a daemon that is not seen to follow is waited for.
+    time.sleep(1)
+    lines = mobike.output()
+    assert f"{ends.address}: led over" in lines
+    assert "default route" not in lines and "does not follow" not in lines
+
+
+@LAST
 def test_link_down(lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
     """The cable's other end goes down: no carrier, but addresses and routes stay."""
     ends = Tunnel(lab)
@@ -270,7 +285,31 @@ def test_lifetime_0(lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
 
 
 @LAST
-def test_flapping(lab: Lab, up0: Uplink, up1: Uplink, start: Start, watched: Callable[..., Watch]) -> None:
+def test_default_route_of_an_advertisement(lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
+    """Taken away and given back, it doesn't stand in the way of the router's next advertisement."""
+    for uplink in (up0, up1):
+        announce(lab, uplink)
+        formed(lab, uplink.interface, uplink.slaac)
+    ends = Tunnel(lab, 6, Settings(prefer_best_path=False), configured=False)
+    old, new = sorted(lab.uplinks, key=lambda uplink: uplink.slaac != ends.first["local-host"])
+    start(ends, QUICK + "move-by = default-route\n")
+
+    def metrics() -> list[str]:
+        lines = lab.host.show("-6", "route", "show", "default", "dev", old.interface).splitlines()
+        return [line.split(" metric ")[1].split()[0] for line in lines]
+
+    assert metrics() == ["1024"]
+    lab.cut(old)
+    ends.send(local=old.slaac)
+    settle(ends, new, PROBED, new.slaac)
+    wait_until(lambda: metrics() == ["1025"], "the default route is given back")
+    announce(lab, old)
+    wait_until(lambda: metrics() == ["1024"], "it is the kernel's own again")
+    assert ends.kept
+
+
+@LAST
+def test_flapping(lab: Lab, up0: Uplink, up1: Uplink, start: Start, watched: Callable[[Tunnel], Watch]) -> None:
     """The upstream comes and goes every second: few moves, and the IKE_SA stays."""
     ends = Tunnel(lab)
     start(ends, "move-interval = 2\n")
@@ -322,6 +361,27 @@ def test_loss_among_forged_errors(lab: Lab, up0: Uplink, up1: Uplink, start: Sta
     tell("net  r1 loses its upstream")
     settle(ends, up1)
     attack.join()
+
+
+@LAST
+def test_charon_comes_later(lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
+    """It is started before charon, whose socket belongs to root and its group."""
+    ends = Tunnel(lab)
+    socket_of_charon = ends.host.socket
+    away = socket_of_charon.with_suffix(".away")
+    socket_of_charon.rename(away)
+
+    def appear() -> None:
+        tell("ike  charon's socket is there")
+        away.rename(socket_of_charon)
+
+    later = threading.Timer(2, appear)
+    later.start()
+    start(ends)
+    later.join()
+    lab.cut(up0)
+    ends.send()
+    settle(ends, up1)
 
 
 @LAST

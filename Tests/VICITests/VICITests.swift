@@ -159,6 +159,19 @@ private func framed(_ packet: [UInt8]) -> [UInt8] {
     #expect(try SecurityAssociation.read(bytes[...]) == nil)
   }
 
+  @Test(arguments: [
+    ("CREATED", false), ("CONNECTING", false), ("ESTABLISHED", true), ("PASSIVE", false), ("REKEYING", true),
+    ("REKEYED", false), ("DELETING", false), ("DESTROYING", false),
+  ])
+  func `One that is being rekeyed is still in use`(_ state: String, _ isLive: Bool) throws {
+    let told = try SecurityAssociation.read(
+      message([
+        "uniqueid": "7", "version": "2", "state": state, "local-host": "10.1.0.10", "remote-host": "10.9.0.2",
+        "remote-port": "4500",
+      ])[...])
+    #expect(told?.isEstablished == isLive)
+  }
+
   @Test func `What stands in its CHILD_SAs is not its own`() throws {
     var bytes = Array(listed[9...])
     // "child-sas" { "a" { "state" = "DELETED" } }
