@@ -309,7 +309,7 @@ def test_default_route_of_an_advertisement(lab: Lab, up0: Uplink, up1: Uplink, s
 
 
 @LAST
-def test_flapping(lab: Lab, up0: Uplink, up1: Uplink, start: Start, watched: Callable[[Tunnel], Watch]) -> None:
+def test_flapping(lab: Lab, up0: Uplink, up1: Uplink, start: Start, watched: Callable[..., Watch]) -> None:
     """The upstream comes and goes every second: few moves, and the IKE_SA stays."""
     ends = Tunnel(lab)
     start(ends, "move-interval = 2\n")
