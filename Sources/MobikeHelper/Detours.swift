@@ -56,7 +56,7 @@ final class Detours {
   }
 
   /// When `advance` is to be called, nanoseconds of CLOCK_BOOTTIME.
-  var deadline: UInt64? { expectations.map(\.deadline).min() }
+  var deadline: UInt64? { expectations.map { $0.deadline }.min() }
 
   /// A daemon is to move, and has not done so yet.
   var isWaiting: Bool { !expectations.isEmpty }

@@ -116,14 +116,17 @@ def test_black_hole(family: int, lab: Lab, up0: Uplink, up1: Uplink, start: Star
 
 
 @LAST
-def test_default_route(lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
+@pytest.mark.parametrize("means", ["default-route", "mildest"])
+@pytest.mark.parametrize("by_peer", [False, True], ids=["initiator", "responder"])
+def test_default_route(means: str, by_peer: bool, lab: Lab, up0: Uplink, up1: Uplink, start: Start) -> None:
     """A charon that doesn't prefer the best path stays where it is as long as it can: the default route goes."""
-    ends = Tunnel(lab, settings=Settings(prefer_best_path=False))
-    start(ends, QUICK + "move-by = default-route\n")
+    ends = Tunnel(lab, settings=Settings(prefer_best_path=False), by_peer=by_peer)
+    mobike = start(ends, f"{QUICK}move-by = {means}\n")
     before = lab.host.show("route", "show", "default")
     lab.cut(up0)
     ends.send()
     settle(ends, up1)
+    wait_until(lambda: "is given back" in mobike.output(), "the default route is given back")
     lab.mend(up0)
     wait_until(lambda: lab.host.show("route", "show", "default") == before, "the default routes are as before", PROBED)
     wait_until(lambda: ends.traces() == [], "no route of mif-mobike's is left")
