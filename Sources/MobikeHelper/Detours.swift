@@ -86,11 +86,15 @@ final class Detours {
   func expect(
     _ peer: IPAddress, _ addresses: Set<IPAddress>, from: Path, to path: Path, _ uplinks: Uplinks, at now: UInt64
   ) {
-    for index in expectations.indices where expectations[index].peer == peer { expectations[index].isFulfilled = true }
     let isAtOnce = means == .defaultRoute
     let expectation = Expectation(
       peer: peer, from: from, to: path, since: now, due: isAtOnce ? now : now + Detours.patience, stays: isAtOnce)
     if !expectation.isLeft(by: addresses, uplinks) { expectations.append(expectation) }
+  }
+
+  /// What a daemon was to do for a peer doesn't matter any more: a default route that is away for that is given back.
+  func expectNothing(of peer: IPAddress) {
+    for index in expectations.indices where expectations[index].peer == peer { expectations[index].isFulfilled = true }
   }
 
   /// The addresses that IKE_SAs have now, by peers.

@@ -430,6 +430,7 @@ package final class Helper {
   private func changed(_ peer: IPAddress, from former: Path?, to path: Path?) {
     mustLookUp = true
     daemon?.askSoon(at: Clock.bootTime())
+    detours.expectNothing(of: peer)
     if let former, let path, let local = locals[peer] {
       detours.expect(peer, local, from: former, to: path, selector.uplinks, at: Clock.bootTime())
     }
