@@ -19,6 +19,8 @@ struct TriggerOrder: Sendable {
   private var gaps = 0
   /// So few gaps aren't worth the trouble.
   private static let fewest = 64
+  /// A list of fewer may stay longer than it need be.
+  private static let most = 16_384
 
   var count: Int { entries.count - gaps }
 
@@ -38,16 +40,28 @@ struct TriggerOrder: Sendable {
     if gaps > TriggerOrder.fewest, gaps > entries.count / 2 { removeGaps() }
   }
 
+  /// In place: a flood comes by here again and again. Only a list that has become far too long is given back.
   private mutating func removeGaps() {
-    var kept: [Entry] = []
-    var began: [Era] = []
-    kept.reserveCapacity(count + count / 4)
+    var (kept, began) = (0, 0)
     for era in eras.indices {
-      let start = kept.count
-      for entry in entries[range(era)] where entry.place >= 0 { kept.append(entry) }
-      if kept.count > start { began.append(Era(high: eras[era].high, start: start)) }
+      let (high, range, start) = (eras[era].high, range(era), kept)
+      for position in range where entries[position].place >= 0 {
+        entries[kept] = entries[position]
+        kept += 1
+      }
+      guard kept > start else { continue }
+      eras[began] = Era(high: high, start: start)
+      began += 1
     }
-    (entries, eras, gaps) = (kept, began, 0)
+    eras.removeLast(eras.count - began)
+    entries.removeLast(entries.count - kept)
+    gaps = 0
+    if entries.capacity > TriggerOrder.most, entries.capacity / 4 > kept {
+      var shorter: [Entry] = []
+      shorter.reserveCapacity(kept + kept / 4)
+      shorter += entries
+      entries = shorter
+    }
   }
 
   /// The first one whose serial is not below.
