@@ -46,7 +46,7 @@ var targets: [Target] = [
   .target(name: "Provisioning", dependencies: ["Wire", "Messages"], swiftSettings: agent),
   .target(name: "PathSelection", dependencies: ["Provisioning", "Wire"], swiftSettings: agent),
   .target(name: "VICI", dependencies: ["Text", "Wire"], swiftSettings: agent),
-  .target(name: "Platform", dependencies: ["CLinux"], cSettings: linux, swiftSettings: agent),
+  .target(name: "Platform", dependencies: ["CLinux", "Text"], cSettings: linux, swiftSettings: agent),
   .target(name: "BroadcastRing", dependencies: ["CLinux", "Platform"], cSettings: linux, swiftSettings: agent),
   .target(
     name: "Capture",
@@ -93,11 +93,11 @@ var targets: [Target] = [
     ],
     cSettings: linux, swiftSettings: agent),
   .executableTarget(
-    name: "mif-mobike", dependencies: ["MobikeHelper", "Platform", "Text"] + small,
+    name: "mif-mobike", dependencies: ["MobikeHelper", "Platform"] + small,
     cSettings: linux, swiftSettings: agent,
     linkerSettings: embedded ? [.linkedLibrary("m")] : []),
   .executableTarget(
-    name: "mifd", dependencies: ["Agent", "Platform", "Text"] + small,
+    name: "mifd", dependencies: ["Agent", "Platform"] + small,
     cSettings: linux, swiftSettings: agent,
     linkerSettings: embedded ? [.linkedLibrary("m")] : []),
 ]

@@ -18,11 +18,12 @@ let package = Package(
   name: "Benchmarks",
   targets: [
     .target(name: "CLinux", cSettings: [.define("_GNU_SOURCE")]),
+    .target(name: "Text", swiftSettings: agent),
     .target(name: "Wire", swiftSettings: agent),
     .target(name: "Messages", dependencies: ["Wire"], swiftSettings: agent),
     .target(name: "Provisioning", dependencies: ["Messages", "Wire"], swiftSettings: agent),
     .target(
-      name: "Platform", dependencies: ["CLinux"], cSettings: [.define("_GNU_SOURCE")], swiftSettings: agent),
+      name: "Platform", dependencies: ["CLinux", "Text"], cSettings: [.define("_GNU_SOURCE")], swiftSettings: agent),
     .target(
       name: "BroadcastRing", dependencies: ["CLinux", "Platform"], cSettings: [.define("_GNU_SOURCE")],
       swiftSettings: agent),

@@ -27,7 +27,7 @@ let package = Package(
     .target(name: "Wire", swiftSettings: language),
     .target(name: "Messages", dependencies: ["Wire"], swiftSettings: language),
     .target(name: "Provisioning", dependencies: ["Wire", "Messages"], swiftSettings: language),
-    .target(name: "Platform", dependencies: ["CLinux"], cSettings: linux, swiftSettings: language),
+    .target(name: "Platform", dependencies: ["CLinux", "Text"], cSettings: linux, swiftSettings: language),
     .target(
       name: "Kernel", dependencies: ["CLinux", "CNetlink", "Platform", "Wire", "Provisioning"], cSettings: linux,
       swiftSettings: language),

@@ -12,14 +12,7 @@ import Wire
   private static let attempts = 3
 
   init() throws(KernelError) {
-    guard let socket = unsafe nl_socket_alloc() else { throw KernelError(.open, ENOMEM) }
-    unsafe nl_socket_disable_auto_ack(socket)
-    guard unsafe nl_connect(socket, NETLINK_ROUTE) == 0 else {
-      let code = Errno.current.rawValue
-      unsafe nl_socket_free(socket)
-      throw KernelError(.open, code)
-    }
-    unsafe self.socket = socket
+    unsafe socket = try connectToKernel()
     unsafe buffer = .allocate(byteCount: 65_536, alignment: 16)
     let descriptor = unsafe nl_socket_get_fd(socket)
     // The kernel then filters what it lists; older ones don't know this, and list more.
@@ -38,7 +31,7 @@ import Wire
   /// All that the kernel lists and `read` makes something of, `limit` entries at most; asked for again, a few times, where
   /// the list changed while it was told.
   func list<Header: BitwiseCopyable, Entry>(
-    _ type: Int32, _ header: Header, limit: Int, filling fill: (borrowing Request) -> Void = { _ in },
+    _ type: Int32, _ header: Header, limit: Int, filling fill: (inout Request) -> Void = { _ in },
     _ read: (Message) -> Entry?
   ) throws(Errno) -> [Entry] {
     var entries: [Entry] = []
@@ -57,15 +50,16 @@ import Wire
   /// under (NLM_F_DUMP_INTR).
   @discardableResult
   func ask<Header: BitwiseCopyable>(
-    _ type: Int32, _ flags: Int32, _ header: Header, filling fill: (borrowing Request) -> Void = { _ in },
+    _ type: Int32, _ flags: Int32, _ header: Header, filling fill: (inout Request) -> Void = { _ in },
     each: (Message) -> Void = { _ in }
   ) throws(Errno) -> Bool {
     sequence = sequence == .max ? 1 : sequence + 1
-    guard let request = Request(type, flags | NLM_F_REQUEST, sequence, header) else {
+    guard var request = Request(type, flags | NLM_F_REQUEST, sequence, header) else {
       throw Errno(rawValue: ENOMEM)
     }
-    fill(request)
-    guard unsafe nl_send_auto(socket, request.message) >= 0 else { throw .current }
+    fill(&request)
+    guard request.isWhole else { throw .messageTooLong }
+    guard unsafe request.send(over: socket) else { throw .current }
     let (sequence, isDump) = (sequence, flags & NLM_F_DUMP == NLM_F_DUMP)
     let descriptor = unsafe nl_socket_get_fd(socket)
     var end: Errno??
@@ -90,35 +84,46 @@ import Wire
 
 /// A message to the kernel that is being put together.
 @safe struct Request: ~Copyable {
-  fileprivate let message: OpaquePointer
+  private let message: OpaquePointer
+  /// Nothing was left out for want of room.
+  private(set) var isWhole = true
 
-  fileprivate init?<Header: BitwiseCopyable>(_ type: Int32, _ flags: Int32, _ sequence: UInt32, _ header: Header) {
+  /// nil where there is no memory for it.
+  init?<Header: BitwiseCopyable>(_ type: Int32, _ flags: Int32, _ sequence: UInt32, _ header: Header) {
     guard let message = unsafe nlmsg_alloc_simple(type, flags) else { return nil }
     unsafe self.message = message
     unsafe nlmsg_hdr(message).pointee.nlmsg_seq = sequence
     var header = header
-    _ = unsafe nlmsg_append(message, &header, MemoryLayout<Header>.size, Int32(NLMSG_ALIGNTO))
+    note(unsafe nlmsg_append(message, &header, MemoryLayout<Header>.size, Int32(NLMSG_ALIGNTO)))
   }
 
   deinit { unsafe nlmsg_free(message) }
 
-  /// In host order.
-  func put(_ type: rtattr_type_t, _ value: UInt32) { put(Int32(type.rawValue), value) }
-  func put(_ type: Int32, _ value: UInt32) { _ = unsafe nla_put_u32(message, type, value) }
-  func put(_ type: Int32, byte value: UInt8) { _ = unsafe nla_put_u8(message, type, value) }
+  /// False if the kernel had no room for it: errno.
+  func send(over socket: OpaquePointer) -> Bool { unsafe nl_send_auto(socket, message) >= 0 }
 
-  func put(_ type: rtattr_type_t, _ address: IPAddress) {
+  private mutating func note(_ result: Int32) {
+    if result != 0 { isWhole = false }
+  }
+
+  /// In host order.
+  mutating func put(_ type: rtattr_type_t, _ value: UInt32) { put(Int32(type.rawValue), value) }
+  mutating func put(_ type: Int32, _ value: UInt32) { note(unsafe nla_put_u32(message, type, value)) }
+  mutating func put(_ type: Int32, byte value: UInt8) { note(unsafe nla_put_u8(message, type, value)) }
+
+  mutating func put(_ type: rtattr_type_t, _ address: IPAddress) { put(Int32(type.rawValue), address) }
+  mutating func put(_ type: Int32, _ address: IPAddress) {
     switch address {
-    case .v4(let v4): _ = unsafe nla_put_u32(message, Int32(type.rawValue), v4.value.bigEndian)
+    case .v4(let v4): put(type, v4.value.bigEndian)
     case .v6(let v6):
       var words = (v6.high.bigEndian, v6.low.bigEndian)
-      _ = unsafe nla_put(message, Int32(type.rawValue), 16, &words)
+      note(unsafe nla_put(message, type, 16, &words))
     }
   }
 
   /// The router of a route, of whichever family it is: RTA_VIA (struct rtvia: the family in host order, and the address)
   /// where it is not the route's.
-  func put(gateway: IPAddress, ofRoute family: Family) {
+  mutating func put(gateway: IPAddress, ofRoute family: Family) {
     if gateway.family == family { return put(RTA_GATEWAY, gateway) }
     var bytes: [UInt8] = []
     let number = UInt16(gateway.family == .v4 ? AF_INET : AF_INET6)
@@ -134,7 +139,20 @@ import Wire
   }
 
   /// An attribute as it came, nested ones and all.
-  func put(_ type: rtattr_type_t, bytes: [UInt8]) {
-    _ = unsafe bytes.withUnsafeBytes { unsafe nla_put(message, Int32(type.rawValue), Int32($0.count), $0.baseAddress) }
+  mutating func put(_ type: rtattr_type_t, bytes: [UInt8]) {
+    note(
+      unsafe bytes.withUnsafeBytes { unsafe nla_put(message, Int32(type.rawValue), Int32($0.count), $0.baseAddress) })
   }
+}
+
+/// A netlink route socket that waits for answers.
+func connectToKernel() throws(KernelError) -> OpaquePointer {
+  guard let socket = unsafe nl_socket_alloc() else { throw KernelError(.open, ENOMEM) }
+  unsafe nl_socket_disable_auto_ack(socket)
+  guard unsafe nl_connect(socket, NETLINK_ROUTE) == 0 else {
+    let code = Errno.current.rawValue
+    unsafe nl_socket_free(socket)
+    throw KernelError(.open, code)
+  }
+  return unsafe socket
 }

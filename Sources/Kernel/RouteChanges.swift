@@ -142,7 +142,7 @@ package final class RouteChanges {
   /// False where there was nothing to be deleted.
   @discardableResult
   func deleteIfThere<Header: BitwiseCopyable>(
-    _ type: Int32, _ header: Header, _ fill: (borrowing Request) -> Void
+    _ type: Int32, _ header: Header, _ fill: (inout Request) -> Void
   ) throws(Errno) -> Bool {
     do throws(Errno) {
       try exchange.ask(type, NLM_F_ACK, header, filling: fill)

@@ -45,9 +45,8 @@ import Wire
   }
 
   private static func connect() throws(KernelError) -> OpaquePointer {
-    guard let socket = unsafe nl_socket_alloc() else { throw KernelError(.open, ENOMEM) }
-    unsafe nl_socket_disable_auto_ack(socket)
-    guard unsafe nl_connect(socket, NETLINK_ROUTE) == 0, unsafe nl_socket_set_nonblocking(socket) == 0 else {
+    let socket = unsafe try connectToKernel()
+    guard unsafe nl_socket_set_nonblocking(socket) == 0 else {
       let code = lastError
       unsafe nl_socket_free(socket)
       throw KernelError(.open, code)
@@ -113,21 +112,13 @@ import Wire
     let sequence = nextSequence
     // 0 would let libnl choose.
     nextSequence = sequence == .max ? 1 : sequence + 1
-    guard let message = unsafe nlmsg_alloc_simple(type, flags) else { return nil }
-    defer { unsafe nlmsg_free(message) }
-    unsafe nlmsg_hdr(message).pointee.nlmsg_seq = sequence
-    var header = header
-    var result = unsafe nlmsg_append(message, &header, MemoryLayout<Header>.size, Int32(NLMSG_ALIGNTO))
-    if result == 0, let attribute {
-      switch attribute.value {
-      case .host(let value): result = unsafe nla_put_u32(message, attribute.type, value)
-      case .address(.v4(let address)): result = unsafe nla_put_u32(message, attribute.type, address.value.bigEndian)
-      case .address(.v6(let address)):
-        var words = (address.high.bigEndian, address.low.bigEndian)
-        result = unsafe nla_put(message, attribute.type, 16, &words)
-      }
+    guard var request = Request(type, flags, sequence, header) else { return nil }
+    switch attribute {
+    case (let type, .host(let value))?: request.put(type, value)
+    case (let type, .address(let address))?: request.put(type, address)
+    case nil: break
     }
-    guard result == 0, unsafe nl_send_auto(socket, message) >= 0 else { return nil }
+    guard request.isWhole, unsafe request.send(over: socket) else { return nil }
     return sequence
   }
 

@@ -61,8 +61,7 @@ extension RouteChanges {
   }
 
   /// Takes all of them back, those of an earlier process as well.
-  package func releaseAside() throws(Errno) { try releaseAside(try listOwn()) }
-
+  /// - Parameter routes: all with our protocol number.
   func releaseAside(_ routes: [ListedRoute]) throws(Errno) {
     aside = []
     for family in Family.allCases {
@@ -75,13 +74,13 @@ extension RouteChanges {
 
   private func remove(_ via: RouteVia, _ family: Family, table: UInt32) throws(Errno) {
     try deleteIfThere(Int32(RTM_DELROUTE), header(family, via)) { request in
-      RouteChanges.fill(request, via, family, table: table)
+      RouteChanges.fill(&request, via, family, table: table)
     }
   }
 
   private func add(_ via: RouteVia, _ family: Family, table: UInt32) throws(Errno) {
     try exchange.ask(Int32(RTM_NEWROUTE), NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, header(family, via)) { request in
-      RouteChanges.fill(request, via, family, table: table)
+      RouteChanges.fill(&request, via, family, table: table)
     }
   }
 
@@ -94,7 +93,7 @@ extension RouteChanges {
     return header
   }
 
-  private static func fill(_ request: borrowing Request, _ via: RouteVia, _ family: Family, table: UInt32) {
+  private static func fill(_ request: inout Request, _ via: RouteVia, _ family: Family, table: UInt32) {
     request.put(RTA_TABLE, table)
     request.put(RTA_OIF, via.interface)
     if let gateway = via.gateway { request.put(gateway: gateway, ofRoute: family) }
@@ -106,7 +105,7 @@ extension RouteChanges {
     var header = fib_rule_hdr()
     header.family = RouteChanges.number(family)
     header.action = UInt8(FR_ACT_TO_TBL)
-    let fill = { (request: borrowing Request) in
+    let fill = { (request: inout Request) in
       request.put(Int32(FRA_TABLE), table)
       request.put(Int32(FRA_FWMARK), table)
       request.put(Int32(FRA_FWMASK), UInt32.max)

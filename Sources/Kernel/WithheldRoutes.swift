@@ -116,7 +116,7 @@ extension RouteChanges {
     // which IPv6 would make one route of.
     let flags = NLM_F_ACK | NLM_F_CREATE | (destination == nil ? 0 : NLM_F_EXCL)
     try exchange.ask(Int32(RTM_NEWROUTE), flags, header) { request in
-      RouteChanges.fill(request, route, table, destination)
+      RouteChanges.fill(&request, route, table, destination)
       if let lifetime = route.lifetime { request.put(RTA_EXPIRES, lifetime) }
     }
   }
@@ -127,12 +127,12 @@ extension RouteChanges {
     header.rtm_flags = 0
     header.rtm_dst_len = destination?.family.width ?? 0
     try deleteIfThere(Int32(RTM_DELROUTE), header) { request in
-      RouteChanges.fill(request, route, route.table, destination)
+      RouteChanges.fill(&request, route, route.table, destination)
     }
   }
 
   private static func fill(
-    _ request: borrowing Request, _ route: ListedRoute, _ table: UInt32, _ destination: IPAddress?
+    _ request: inout Request, _ route: ListedRoute, _ table: UInt32, _ destination: IPAddress?
   ) {
     for attribute in route.attributes { request.put(attribute.type, bytes: attribute.bytes) }
     if let destination { request.put(RTA_DST, destination) }

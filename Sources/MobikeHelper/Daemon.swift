@@ -46,7 +46,7 @@ struct Daemon: ~Copyable {
 
   /// Connects to the daemon's socket, registers for its events and asks for the list.
   init(_ path: [UInt8], at now: UInt64) throws(SystemFailure) {
-    let connected = try Daemon.connect(path)
+    let connected = try Descriptor(connectedTo: path, SOCK_STREAM)
     do throws(Errno) {
       for event in ["list-sa", "ike-updown", "ike-update", "ike-rekey"] as [StaticString] {
         try Daemon.send(Packet.register(event), to: connected)
@@ -59,17 +59,6 @@ struct Daemon: ~Copyable {
     deadline = now + Daemon.interval
     asked = now
     isAsking = true
-  }
-
-  private static func connect(_ path: [UInt8]) throws(SystemFailure) -> Descriptor {
-    let kind = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
-    let descriptor = Descriptor(
-      taking: try valueOrFailure("create a socket for", path) { socket(AF_UNIX, kind, 0) })
-    var address = sockaddr_un()
-    let length = unsafe path.withUnsafeBytes { unsafe clinux_unix_address(&address, $0.baseAddress, $0.count) }
-    if length == 0 || path.contains(0) { throw SystemFailure("connect to", path, .nameTooLong) }
-    _ = try valueOrFailure("connect to", path) { unsafe clinux_connect(descriptor.number, &address, length) }
-    return descriptor
   }
 
   /// Asks for the list where it is time to.

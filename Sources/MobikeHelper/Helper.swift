@@ -368,7 +368,7 @@ package final class Helper {
       if outcome != .waiting { selector.hear(outcome, of: number, at: now) }
     case .forget(let number): forget(number)
     case .move(let peer, let former, let path, let verdict): move(peer, former, path, verdict)
-    case .restore(let peer, let reason): restore(peer, reason)
+    case .restore(let peer, let path, let reason): restore(peer, path, reason)
     case .notice(let peer, let notice): tell(peer, notice)
     }
   }
@@ -414,7 +414,7 @@ package final class Helper {
     changed(peer, from: former, to: path)
   }
 
-  private func restore(_ peer: IPAddress, _ reason: Restoration) {
+  private func restore(_ peer: IPAddress, _ usual: Path?, _ reason: Restoration) {
     guard let path = detours.path(to: peer) else { return }
     do throws(Errno) {
       try detours.release(peer)
@@ -423,7 +423,7 @@ package final class Helper {
       Log.error("the route to \(peer) can't be taken back: \(error)")
     }
     let isMove = reason == .pathIsBack || reason == .pathFailed
-    changed(peer, from: path, to: isMove ? selector.uplinks.usual(peer.family) : nil)
+    changed(peer, from: path, to: isMove ? usual : nil)
   }
 
   /// The daemon is to follow.

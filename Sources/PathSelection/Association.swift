@@ -68,8 +68,8 @@ package enum Action: Equatable, Sendable {
   case forget(number: UInt32)
   /// Have packets to the peer take another path.
   case move(peer: IPAddress, from: Path?, to: Path, Verdict)
-  /// Take back what was done for the peer.
-  case restore(peer: IPAddress, Restoration)
+  /// Take back what was done for the peer, which then goes by `to` again; nil where there is no path.
+  case restore(peer: IPAddress, to: Path?, Restoration)
   /// Nothing to be done, but to be told.
   case notice(peer: IPAddress, Notice)
 }

@@ -346,7 +346,7 @@ package struct PathSelector: Sendable {
     peers[index].moved = nil
     peers[index].goodSince = nil
     if let now { peers[index].damping.moved(at: now) }
-    actions.append(.restore(peer: peers[index].address, reason))
+    actions.append(.restore(peer: peers[index].address, to: peers[index].current, reason))
   }
 
   /// Where packets to it would go if nothing were done for it: the kernel's choice of then, or else the least metric.
@@ -374,7 +374,7 @@ package struct PathSelector: Sendable {
 
   private mutating func leave(_ index: Int) {
     endCheck(index)
-    if peers[index].moved != nil { actions.append(.restore(peer: peers[index].address, .peerGone)) }
+    if peers[index].moved != nil { actions.append(.restore(peer: peers[index].address, to: usual(index), .peerGone)) }
     peers.remove(at: index)
   }
 

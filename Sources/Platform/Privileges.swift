@@ -1,4 +1,5 @@
 import CLinux
+import Text
 
 /// Giving privileges up.
 package enum Privileges {
@@ -29,22 +30,10 @@ package enum Privileges {
     for line in text.split(separator: UInt8(ascii: "\n")) {
       let fields = line.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
       guard fields.count >= 4, name.withUTF8Buffer({ unsafe $0.elementsEqual(fields[0]) }),
-        let user = number(fields[2]), let group = number(fields[3])
+        let user = UInt32(decimal: fields[2]), let group = UInt32(decimal: fields[3])
       else { continue }
       return (user, group)
     }
     return nil
-  }
-
-  private static func number(_ text: ArraySlice<UInt8>) -> UInt32? {
-    var number: UInt32 = 0
-    for byte in text {
-      guard byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "9") else { return nil }
-      let (tens, isTooBig) = number.multipliedReportingOverflow(by: 10)
-      let (sum, isMuchTooBig) = tens.addingReportingOverflow(UInt32(byte - UInt8(ascii: "0")))
-      if isTooBig || isMuchTooBig { return nil }
-      number = sum
-    }
-    return text.isEmpty ? nil : number
   }
 }

@@ -1,4 +1,4 @@
-import CLinux
+package import CLinux
 
 /// Who is at the other end of a Unix socket, as the kernel saw it when it connected (SO_PEERCRED).
 package struct PeerCredentials: Hashable, Sendable {
@@ -29,7 +29,7 @@ package struct Listener: ~Copyable {
     try Listener.removeStaleSocket(path)
     let descriptor = Descriptor(
       taking: try valueOrFailure("create a socket for", path) {
-        socket(AF_UNIX, unixSocketType, 0)
+        socket(AF_UNIX, unixSocket(SOCK_SEQPACKET), 0)
       })
     var address = sockaddr_un()
     let length = unsafe path.withUnsafeBytes { unsafe clinux_unix_address(&address, $0.baseAddress, $0.count) }
@@ -135,12 +135,7 @@ package struct Connection: ~Copyable {
 
   /// socket(2), connect(2): the client's end, nonblocking.
   package init(to path: [UInt8]) throws(SystemFailure) {
-    let descriptor = Descriptor(
-      taking: try valueOrFailure("create a socket for", path) { socket(AF_UNIX, unixSocketType, 0) })
-    var address = sockaddr_un()
-    let length = unsafe path.withUnsafeBytes { unsafe clinux_unix_address(&address, $0.baseAddress, $0.count) }
-    if length == 0 || path.contains(0) { throw SystemFailure("connect to", path, .nameTooLong) }
-    _ = try valueOrFailure("connect to", path) { unsafe clinux_connect(descriptor.number, &address, length) }
+    let descriptor = try Descriptor(connectedTo: path, SOCK_SEQPACKET)
     do throws(Errno) {
       try self.init(taking: descriptor)
     } catch {
@@ -302,6 +297,19 @@ package struct Connection: ~Copyable {
   }
 }
 
-private var unixSocketType: Int32 {
-  Int32(SOCK_SEQPACKET.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
+extension Descriptor {
+  /// socket(2), connect(2): the client's end of a Unix socket of a type, nonblocking and closed on exec.
+  package init(connectedTo path: [UInt8], _ type: __socket_type) throws(SystemFailure) {
+    let descriptor = Descriptor(
+      taking: try valueOrFailure("create a socket for", path) { socket(AF_UNIX, unixSocket(type), 0) })
+    var address = sockaddr_un()
+    let length = unsafe path.withUnsafeBytes { unsafe clinux_unix_address(&address, $0.baseAddress, $0.count) }
+    if length == 0 || path.contains(0) { throw SystemFailure("connect to", path, .nameTooLong) }
+    _ = try valueOrFailure("connect to", path) { unsafe clinux_connect(descriptor.number, &address, length) }
+    self = descriptor
+  }
+}
+
+private func unixSocket(_ type: __socket_type) -> Int32 {
+  Int32(type.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
 }

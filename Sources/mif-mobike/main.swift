@@ -1,29 +1,16 @@
 import MobikeHelper
 import Platform
-import Text
-
-func arguments() -> Arguments {
-  do throws(Arguments.Mistake) {
-    return try Arguments(ProgramStart.arguments())
-  } catch {
-    ProgramStart.fail("\(error.message) (mif-mobike --help shows the options)", status: 2)
-  }
-}
-
-func configuration(_ path: [UInt8]?) -> Configuration {
-  guard let path else { return Configuration() }
-  do throws(Configuration.Mistake) {
-    return try Configuration(parsing: ProgramStart.configuration(path, limit: Configuration.sizeLimit))
-  } catch {
-    ProgramStart.fail("\(path):\(error.line): \(error.message)")
-  }
-}
 
 func run() {
-  let arguments = arguments()
+  let arguments = ProgramStart.arguments(of: "mif-mobike") { words throws(Arguments.Mistake) in try Arguments(words) }
   if arguments.wantsHelp { return Output.write(Arguments.usage) }
   if arguments.wantsVersion { return Output.write(Arguments.version) }
-  let configuration = configuration(arguments.configuration)
+  var configuration = Configuration()
+  if let file = arguments.configuration {
+    configuration = ProgramStart.configuration(file, limit: Configuration.sizeLimit) {
+      text throws(Configuration.Mistake) in try Configuration(parsing: text)
+    }
+  }
   do throws(SystemFailure) {
     try Helper(configuration, directory: arguments.directory, vici: arguments.vici).run()
   } catch {

@@ -43,7 +43,7 @@ import Wire
         }
         if let from { #expect(!answered.contains(Pair(peer: peer, path: from)), "moved from a path that answers") }
         moved[peer] = to
-      case .restore(let peer, _): #expect(moved.removeValue(forKey: peer) != nil, "restored what was not moved")
+      case .restore(let peer, _, _): #expect(moved.removeValue(forKey: peer) != nil, "restored what was not moved")
       case .notice(let peer, _): #expect(peers.contains(peer) || moved[peer] != nil)
       }
     }

@@ -149,6 +149,8 @@ struct World {
   }
 
   var moves: [Path] { done.compactMap { if case .move(_, _, let path, _) = $0 { path } else { nil } } }
-  var restorations: [Restoration] { done.compactMap { if case .restore(_, let reason) = $0 { reason } else { nil } } }
+  var restorations: [Restoration] {
+    done.compactMap { if case .restore(_, _, let reason) = $0 { reason } else { nil } }
+  }
   var notices: [Notice] { done.compactMap { if case .notice(_, let notice) = $0 { notice } else { nil } } }
 }
