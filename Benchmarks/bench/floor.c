@@ -3,7 +3,7 @@
  * connected to a SOCK_SEQPACKET socket. It knows nothing and keeps nothing.
  *
  * `--via` says how it hears: recvmsg, v2 and v3 (TPACKET rings with poll), v2-spin (the same without poll, so that it never
- * sleeps), raw6 (a raw ICMPv6 socket), pcap (libpcap in immediate mode). SIGTERM ends it, and it prints how many frames it heard and how many the kernel dropped. */
+ * sleeps), loop (as whoever waits for more than packets: two v2 rings of all protocols behind an epoll), raw6 (a raw ICMPv6 socket), pcap (libpcap in immediate mode). SIGTERM ends it, and it prints how many frames it heard and how many the kernel dropped. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <getopt.h>
@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -46,7 +47,7 @@ static void tell(const uint8_t *packet, size_t length) {
 }
 
 /* Next header ICMPv6; type 1, 2, 3 or 134. */
-static const struct sock_filter program[] = {
+static struct sock_filter program[] = {
   BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 6),
   BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 58, 0, 6),
   BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 40),
@@ -58,15 +59,17 @@ static const struct sock_filter program[] = {
   BPF_STMT(BPF_RET | BPF_K, 0),
 };
 
-static int packet_socket(int version, const void *ring, size_t size) {
+static int packet_socket(int version, const void *ring, size_t size, int protocol) {
   int opened = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (opened < 0) fail("a packet socket");
+  int yes = 1;
+  if (setsockopt(opened, SOL_PACKET, PACKET_IGNORE_OUTGOING, &yes, sizeof yes) < 0) fail("a packet socket for what comes in");
   if (ring && (setsockopt(opened, SOL_PACKET, PACKET_VERSION, &version, sizeof version) < 0 ||
                setsockopt(opened, SOL_PACKET, PACKET_RX_RING, ring, (socklen_t)size) < 0))
     fail("a packet ring");
-  struct sock_fprog filter = {.len = sizeof program / sizeof *program, .filter = (struct sock_filter *)program};
+  struct sock_fprog filter = {.len = sizeof program / sizeof *program, .filter = program};
   if (setsockopt(opened, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) < 0) fail("a packet filter");
-  struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_IPV6)};
+  struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_protocol = htons((uint16_t)protocol)};
   if (bind(opened, (struct sockaddr *)&address, sizeof address) < 0) fail("bind");
   return opened;
 }
@@ -97,7 +100,7 @@ static uint64_t by_recvmsg(int socket, size_t header) {
 
 static uint64_t by_v2(int sleeps) {
   struct tpacket_req layout = {.tp_block_size = BLOCK, .tp_block_nr = RING / BLOCK, .tp_frame_size = SLOT, .tp_frame_nr = RING / SLOT};
-  int socket = packet_socket(TPACKET_V2, &layout, sizeof layout);
+  int socket = packet_socket(TPACKET_V2, &layout, sizeof layout, ETH_P_IPV6);
   uint8_t *ring = mmap(NULL, RING, PROT_READ | PROT_WRITE, MAP_SHARED, socket, 0);
   if (ring == MAP_FAILED) fail("a packet ring");
   for (unsigned next = 0; !over; next = (next + 1) % (RING / SLOT)) {
@@ -112,11 +115,36 @@ static uint64_t by_v2(int sleeps) {
   return dropped(socket);
 }
 
+/* The second socket asks each packet as much, and takes none. */
+static uint64_t by_loop(void) {
+  struct tpacket_req layout = {.tp_block_size = BLOCK, .tp_block_nr = RING / BLOCK, .tp_frame_size = SLOT, .tp_frame_nr = RING / SLOT};
+  int sockets[2], poll = epoll_create1(EPOLL_CLOEXEC);
+  for (int i = 0; i < 2; i++) {
+    sockets[i] = packet_socket(TPACKET_V2, &layout, sizeof layout, ETH_P_ALL);
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+    if (epoll_ctl(poll, EPOLL_CTL_ADD, sockets[i], &event) < 0) fail("epoll");
+    program[sizeof program / sizeof *program - 2].k = 0;
+  }
+  uint8_t *ring = mmap(NULL, RING, PROT_READ | PROT_WRITE, MAP_SHARED, sockets[0], 0);
+  if (ring == MAP_FAILED) fail("a packet ring");
+  for (unsigned next = 0; !over; next = (next + 1) % (RING / SLOT)) {
+    struct tpacket2_hdr *frame = (struct tpacket2_hdr *)(ring + next * SLOT);
+    while (!(__atomic_load_n(&frame->tp_status, __ATOMIC_ACQUIRE) & TP_STATUS_USER)) {
+      struct epoll_event events[8];
+      if (over) return dropped(sockets[0]);
+      epoll_wait(poll, events, 8, -1);
+    }
+    tell((uint8_t *)frame + frame->tp_net, frame->tp_snaplen);
+    __atomic_store_n(&frame->tp_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
+  }
+  return dropped(sockets[0]);
+}
+
 static uint64_t by_v3(void) {
   enum { BLOCK3 = 48 << 10 };
   struct tpacket_req3 layout = {
     .tp_block_size = BLOCK3, .tp_block_nr = RING / BLOCK3, .tp_frame_size = SLOT, .tp_frame_nr = RING / SLOT, .tp_retire_blk_tov = 1};
-  int socket = packet_socket(TPACKET_V3, &layout, sizeof layout);
+  int socket = packet_socket(TPACKET_V3, &layout, sizeof layout, ETH_P_IPV6);
   uint8_t *ring = mmap(NULL, RING, PROT_READ | PROT_WRITE, MAP_SHARED, socket, 0);
   if (ring == MAP_FAILED) fail("a packet ring");
   for (unsigned next = 0; !over; next = (next + 1) % (RING / BLOCK3)) {
@@ -202,9 +230,10 @@ int main(int count, char **arguments) {
   sigaction(SIGTERM, &action, NULL);
   if (reader_count) accept_readers(path);
   uint64_t lost = 0;
-  if (!strcmp(via, "recvmsg")) lost = by_recvmsg(packet_socket(0, NULL, 0), 0);
+  if (!strcmp(via, "recvmsg")) lost = by_recvmsg(packet_socket(0, NULL, 0, ETH_P_IPV6), 0);
   else if (!strcmp(via, "v2")) lost = by_v2(1);
   else if (!strcmp(via, "v2-spin")) lost = by_v2(0);
+  else if (!strcmp(via, "loop")) lost = by_loop();
   else if (!strcmp(via, "v3")) lost = by_v3();
   else if (!strcmp(via, "raw6")) lost = by_raw_socket();
 #ifdef WITH_PCAP

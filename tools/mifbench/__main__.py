@@ -85,7 +85,7 @@ def measure_latency(found: argparse.Namespace, named: list[tuple[str, Path]]) ->
         contestants: list[Contestant] = [Floor("recvmsg"), *(Mifd(path, name) for name, path in named)]
         if not found.quick:
             contestants += [Mifd(path, f"{name}, flow check", ("icmp6",), icmp_check="flow") for name, path in named]
-            contestants += [Floor(via) for via in ("v2", "v3", "raw6", "pcap") if via != "pcap" or stage.has_pcap]
+            contestants += [Floor(via) for via in ("v2", "loop", "v3", "raw6", "pcap") if via != "pcap" or stage.has_pcap]
             contestants += printers() if found.subscribers == 1 else []
         for kind in ("icmp6", "ra"):
             for awake in (False, True):
