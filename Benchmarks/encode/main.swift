@@ -10,7 +10,7 @@ func notify(
   _ writer: inout MessageWriter, _ number: UInt32, _ addresses: borrowing TriggerAddresses
 ) throws(MessageOverflow) {
   let notification = try writer.notification(
-    TriggerPayload(type: .destinationUnreachable, identifier: number), addresses: addresses.span,
+    TriggerPayload(type: .destinationUnreachable, identifier: number), addresses: addresses,
     origin: Origin(interface: 3, source: .icmp, icmpType: 1, timestamp: UInt64(number)), pid: 0)
   writer.prepare(notification, cause: .add, sequence: number, extensions: [.cause, .origin])
 }

@@ -31,7 +31,7 @@ func notify(_ writer: inout MessageWriter, _ number: UInt32) {
   } catch { fail("two addresses fit") }
   do throws(MessageOverflow) {
     let notification = try writer.notification(
-      TriggerPayload(type: .destinationUnreachable, identifier: number), addresses: addresses.span,
+      TriggerPayload(type: .destinationUnreachable, identifier: number), addresses: addresses,
       origin: Origin(interface: 3, source: .icmp, icmpType: 1, timestamp: UInt64(number)), pid: 0)
     writer.prepare(notification, cause: .add, sequence: number, extensions: [.cause, .origin])
   } catch { fail("a message fits") }

@@ -20,12 +20,12 @@ let step: UInt64 = 1000
 
 struct Loop: ~Copyable {
   var state: NetworkState
-  var subscribers: Subscribers
+  let subscribers: Subscribers
   var poller: Poller
   let clients: [Client]
   var clock: UInt64 = 1000
 
-  init(_ subscribers: consuming Subscribers, _ poller: consuming Poller, _ clients: [Client]) {
+  init(_ subscribers: Subscribers, _ poller: consuming Poller, _ clients: [Client]) {
     // Paths are forgotten as fast as new ones come: each error about a path of its own is a trigger that is added, and one
     // that is deleted.
     var limits = Limits()

@@ -38,6 +38,8 @@ package final class Agent {
   private let signals: Signals
   private var kernel: KernelState
   private var packets: PacketSockets
+  /// The last look at control packets left some, perhaps: the poller says so only when the next one comes.
+  private var controlMayWait = false
   private var errorPace = ErrorPace()
   private let busyPolls: Bool
   /// nil where an ICMP error need only quote an address of this host's.
@@ -47,7 +49,7 @@ package final class Agent {
   private let keeper: Keeper
   private var errands = ErrandCounts()
   private var fetches = InformationFetches()
-  private var subscribers: Subscribers
+  private let subscribers: Subscribers
   /// Held as long as the agent runs.
   private let lock: InstanceLock
   /// The kernel's first dump is through: what comes now is news.
@@ -203,7 +205,7 @@ extension Agent {
       arm()
       let count: Int
       do throws(Errno) {
-        count = try busyPolls ? spin() : poller.wait(milliseconds: hasMore ? 0 : -1)
+        count = try busyPolls ? spin() : poller.wait(milliseconds: hasMore || controlMayWait ? 0 : -1)
       } catch {
         throw .system(SystemFailure("wait for events", [], error))
       }
@@ -305,7 +307,7 @@ extension Agent {
     state.clearAnnouncements()
     subscribers.learn(state, at: Clock.bootTime())
     do throws(Errno) {
-      try packets.watch(poller, token: Token.packets, busyPolls ? [] : .read)
+      try packets.watch(poller, token: Token.packets, wakes: !busyPolls)
       if let ends = flows?.ends { try poller.add(ends, token: Token.flows, .read) }
       try subscribers.watch(poller)
     } catch {
@@ -346,7 +348,7 @@ extension Agent {
   /// Hands the control packets that wait to the state. A client's request is heard before the answer to it: both may
   /// have come since the last look.
   private func hearControl() {
-    packets.hearControl { bytes, family, arrival in
+    controlMayWait = packets.hearControl { bytes, family, arrival in
       if followsClients, !isICMP(bytes, family) { taps.drain(hear) }
       let before = state.dhcpReplies
       hear(bytes, family, arrival)
@@ -373,7 +375,7 @@ extension Agent {
       if !isDrained { hearControl() }
     }
     if !busyPolls, heard > 0 || errorPace.nextLook != nil, errorPace.note(heard, at: Clock.bootTime()) {
-      _ = try? packets.watchErrors(poller, token: Token.packets, errorPace.nextLook == nil ? .read : [])
+      _ = try? packets.watchErrors(poller, token: Token.packets, wakes: errorPace.nextLook == nil)
     }
     return !isDrained
   }
@@ -421,12 +423,13 @@ extension Agent {
   }
 
   private func advance() {
-    let moment = now()
-    if followsClients { taps.askIfDue(state, at: moment.instant.nanoseconds, poller, token: Token.taps) }
-    if let due = subscribers.deadline, due <= moment.instant.nanoseconds {
-      subscribers.advance(at: moment.instant.nanoseconds, state, poller)
+    let instant = Clock.bootTime()
+    if followsClients, let due = taps.deadline, due <= instant {
+      taps.ask(state, at: instant, poller, token: Token.taps)
     }
-    if state.nextDeadline > moment.instant { return }
+    if let due = subscribers.deadline, due <= instant { subscribers.advance(at: instant, state, poller) }
+    if state.nextDeadline.nanoseconds > instant { return }
+    let moment = now()
     state.advance(to: moment)
     subscribers.publish(&state, at: moment)
   }

@@ -51,7 +51,7 @@ struct ClientTaps: ~Copyable {
 
   /// Something of an interface changed: taps it if a client is to be expected there, and asks for clients soon.
   mutating func consider(
-    _ interface: UInt32, _ state: NetworkState, at now: UInt64, _ poller: borrowing Poller, token: UInt64
+    _ interface: UInt32, _ state: borrowing NetworkState, at now: UInt64, _ poller: borrowing Poller, token: UInt64
   ) {
     if refused.contains(interface) { return }
     if !isTapped(interface), state.expectsDHCPClient(interface) { open(interface, poller, token: token) }
@@ -61,7 +61,7 @@ struct ClientTaps: ~Copyable {
 
   /// A DHCP server was heard on an interface.
   mutating func heardServer(
-    on interface: UInt32, _ state: NetworkState, at now: UInt64, _ poller: borrowing Poller, token: UInt64
+    on interface: UInt32, _ state: borrowing NetworkState, at now: UInt64, _ poller: borrowing Poller, token: UInt64
   ) {
     if !isTapped(interface) {
       open(interface, poller, token: token)
@@ -71,11 +71,8 @@ struct ClientTaps: ~Copyable {
     for tap in taps where tap.tap.interface == interface { tap.hasHeardServer = true }
   }
 
-  /// Asks where clients run, if it is time; opens taps there, and closes at last those for which nothing speaks.
-  mutating func askIfDue(
-    _ state: NetworkState, at now: UInt64, _ poller: borrowing Poller, token: UInt64
-  ) {
-    guard let deadline, deadline <= now else { return }
+  /// The deadline has come: asks where clients run, opens taps there, and closes at last those for which nothing speaks.
+  mutating func ask(_ state: borrowing NetworkState, at now: UInt64, _ poller: borrowing Poller, token: UInt64) {
     while let due = self.deadline, due <= now { nextDelay += 1 }
     asked += 1
     var interfaces: [UInt32] = []

@@ -16,23 +16,28 @@ struct PacketSockets: ~Copyable {
     self.errors = errors
   }
 
-  /// Has the poller watch both rings; without any interest it tells of errors of the sockets only.
-  func watch(_ poller: borrowing Poller, token: UInt64, _ interest: Poller.Interest) throws(Errno) {
-    try poller.add(control.descriptor.number, token: token, interest)
-    try poller.add(errors.descriptor.number, token: token, interest)
+  /// Has the poller watch both rings, which tell of errors of the sockets only unless they are to wake.
+  func watch(_ poller: borrowing Poller, token: UInt64, wakes: Bool) throws(Errno) {
+    try poller.add(control.descriptor.number, token: token, interest(wakes))
+    try poller.add(errors.descriptor.number, token: token, interest(wakes))
   }
 
   /// Whether errors wake who waits for the poller.
-  func watchErrors(_ poller: borrowing Poller, token: UInt64, _ interest: Poller.Interest) throws(Errno) {
-    try poller.modify(errors.descriptor.number, token: token, interest)
+  func watchErrors(_ poller: borrowing Poller, token: UInt64, wakes: Bool) throws(Errno) {
+    try poller.modify(errors.descriptor.number, token: token, interest(wakes))
   }
+
+  private func interest(_ wakes: Bool) -> Poller.Interest { wakes ? [.read, .edge] : [] }
 
   /// Whether a packet waits in either ring. Without a system call.
   var hasWaiting: Bool { control.hasWaiting || errors.hasWaiting }
 
-  /// Hands on the control packets that wait, as many as the ring holds by default at most. Without a system call: it may
-  /// be asked for often.
-  mutating func hearControl(_ body: (RawSpan, Family, Arrival) -> Void) { _ = control.drain(limit: 128, body) }
+  /// Hands on the control packets that wait, as many as the ring holds by default at most: true if there may be more.
+  /// Without a system call: it may be asked for often.
+  mutating func hearControl(_ body: (RawSpan, Family, Arrival) -> Void) -> Bool {
+    let limit = 128
+    return control.drain(limit: limit, body) == limit
+  }
 
   /// Hands on at most `limit` errors: how many.
   mutating func hearErrors(limit: Int, _ body: (RawSpan, Family, Arrival) -> Void) -> Int {

@@ -6,7 +6,7 @@ import Wire
 
 /// `mifd --self-test`: whether this file decodes, keeps and tells as it should on the processor that it runs on, found out
 /// on built-in captures. No network, no privilege and no file is needed, so an emulator of the processor alone will do.
-package struct SelfTest {
+package struct SelfTest: ~Copyable {
   /// A line for each check: what it was about, and what was wrong.
   package private(set) var report: [UInt8] = []
   package private(set) var hasPassed = true
@@ -166,7 +166,7 @@ extension SelfTest {
       try addresses.append(TriggerAddress(address("192.0.2.10"), prefixLength: 24))
       try addresses.append(TriggerAddress(address("198.51.100.7"), prefixLength: 32))
       written = write { writer throws(MessageOverflow) in
-        let notification = try writer.notification(trigger, addresses: addresses.span, origin: origin, pid: 0)
+        let notification = try writer.notification(trigger, addresses: addresses, origin: origin, pid: 0)
         writer.prepare(notification, cause: .add, sequence: 1, extensions: [.cause, .origin])
       }
       guard written == golden else { return fail(subject, "encoded wrongly") }

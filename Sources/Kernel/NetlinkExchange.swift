@@ -99,7 +99,7 @@ import Wire
 
   deinit { unsafe nlmsg_free(message) }
 
-  /// False if the kernel had no room for it: errno.
+  /// False if it could not be sent: errno.
   func send(over socket: OpaquePointer) -> Bool { unsafe nl_send_auto(socket, message) >= 0 }
 
   private mutating func note(_ result: Int32) {

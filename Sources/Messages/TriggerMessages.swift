@@ -165,9 +165,8 @@ extension MessageWriter {
 
   /// One NOTIFY for all subscribers, with ORIGIN as its last payload; `prepare` then makes each subscriber's variant of
   /// it in the same memory.
-  @_lifetime(self: copy self)
   package mutating func notification(
-    _ trigger: TriggerPayload, addresses: Span<TriggerAddress>, origin: Origin, pid: UInt32
+    _ trigger: TriggerPayload, addresses: some RandomAccessCollection<TriggerAddress>, origin: Origin, pid: UInt32
   ) throws(MessageOverflow) -> Notification {
     try begin(type: TriggerMessageType.notify.rawValue, sequence: 0, pid: pid)
     try self.trigger(trigger)
@@ -215,4 +214,7 @@ package struct Notification: Hashable, Sendable {
   package let plainLength: Int
   /// With ORIGIN.
   package let fullLength: Int
+
+  /// Where none has been written.
+  package static let empty = Notification(plainLength: 0, fullLength: 0)
 }

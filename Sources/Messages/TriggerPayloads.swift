@@ -68,7 +68,7 @@ package struct TriggerAddress: Hashable, Sendable {
 }
 
 /// The addresses of one trigger: up to 16, in place.
-package struct TriggerAddresses: Equatable, Sendable {
+package struct TriggerAddresses: RandomAccessCollection, Equatable, Sendable {
   package static let capacity = 16
 
   private var storage = InlineArray<16, TriggerAddress>(
@@ -77,7 +77,8 @@ package struct TriggerAddresses: Equatable, Sendable {
 
   package init() {}
 
-  package var isEmpty: Bool { count == 0 }
+  package var startIndex: Int { 0 }
+  package var endIndex: Int { count }
   package subscript(index: Int) -> TriggerAddress { storage[index] }
   package var span: Span<TriggerAddress> {
     @_lifetime(borrow self)
@@ -220,6 +221,7 @@ extension MessageWriter {
   }
 
   mutating func put(_ name: InterfaceName, at offset: Int) {
-    for index in 0..<16 { put(name[index], at: offset + index) }
+    put(name.words.0.littleEndian, at: offset)
+    put(name.words.1.littleEndian, at: offset + 8)
   }
 }

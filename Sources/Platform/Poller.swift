@@ -1,12 +1,14 @@
 import CLinux
 
-/// Waits for many descriptors at once: epoll(7), level-triggered.
+/// Waits for many descriptors at once: epoll(7), level-triggered but for those that ask for edges.
 @safe package struct Poller: ~Copyable {
   package struct Interest: OptionSet, Hashable, Sendable {
     package var rawValue: UInt8
     package init(rawValue: UInt8) { self.rawValue = rawValue }
     package static var read: Interest { Interest(rawValue: 1) }
     package static var write: Interest { Interest(rawValue: 2) }
+    /// EPOLLET: once for what has come, so whoever hears of it takes all of it. Saves the kernel a second look.
+    package static var edge: Interest { Interest(rawValue: 4) }
   }
 
   /// What a descriptor is ready for. Errors and hang-ups come unasked, with no interest at all too.
@@ -27,12 +29,13 @@ import CLinux
   private let descriptor: Descriptor
   /// For a poller or poll(2) of somebody else's: readable when `wait` has something.
   package var number: Int32 { descriptor.number }
-  private var events: InlineArray<64, epoll_event>
+  /// Not in place: whoever borrows a value of a class has it copied.
+  private var events: [epoll_event]
 
   /// epoll_create1(2).
   package init() throws(Errno) {
     descriptor = Descriptor(taking: try valueOrErrno { epoll_create1(Int32(EPOLL_CLOEXEC)) })
-    unsafe events = InlineArray(repeating: epoll_event())
+    unsafe events = unsafe [epoll_event](repeating: epoll_event(), count: Poller.batch)
   }
 
   /// epoll_ctl(2), EPOLL_CTL_ADD. Closing the descriptor removes it, if nobody else holds a copy of it. An event
@@ -56,11 +59,10 @@ import CLinux
   /// A signal that interrupts it makes it an early 0.
   package mutating func wait(milliseconds: Int32 = -1) throws(Errno) -> Int {
     let poll = descriptor.number
-    var span = unsafe events.mutableSpan
     do throws(Errno) {
       return Int(
         try valueOrErrno(retryOnInterrupt: false) {
-          unsafe span.withUnsafeMutableBufferPointer {
+          unsafe events.withUnsafeMutableBufferPointer {
             unsafe epoll_wait(poll, $0.baseAddress, Int32($0.count), milliseconds)
           }
         })
@@ -86,6 +88,7 @@ import CLinux
     var event = unsafe epoll_event()
     if interest.contains(.read) { unsafe event.events |= EPOLLIN.rawValue | EPOLLRDHUP.rawValue }
     if interest.contains(.write) { unsafe event.events |= EPOLLOUT.rawValue }
+    if interest.contains(.edge) { unsafe event.events |= EPOLLET.rawValue }
     unsafe event.data.u64 = token
     _ = try valueOrErrno { unsafe epoll_ctl(descriptor.number, operation, number, &event) }
   }

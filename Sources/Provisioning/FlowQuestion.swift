@@ -43,9 +43,9 @@ extension ICMPError {
 }
 
 extension NetworkState {
-  func question(_ error: ICMPError, on interface: UInt32, isRenewal: Bool) -> FlowQuestion {
+  mutating func question(_ error: ICMPError, on interface: UInt32, isRenewal: Bool) -> FlowQuestion {
     var question = FlowQuestion(error: error, interface: interface, isRenewal: isRenewal)
-    guard let place = places[interface] else { return question }
+    guard let place = place(of: interface) else { return question }
     let link = interfaces[place].link
     if link.isLoopback {
       question.otherInterface =

@@ -16,6 +16,7 @@ extension NetworkState {
       return count(.heardOnPort)
     }
     let moment = Moment(instant, timestamp: arrival.timestamp)
+    if hearAgain(bytes, family, arrival, at: moment) { return }
     do throws(Refusal) {
       switch try Packet.decode(bytes, family: family, arrival: arrival) {
       case .routerAdvertisement(let advertisement): hear(advertisement, on: arrival.interface, at: moment)
@@ -27,7 +28,10 @@ extension NetworkState {
       case .dhcpv6(let message):
         if !message.isToClient, isForeign(arrival) { return count(.dhcpForeignRequest) }
         hear(message, on: arrival.interface, at: moment)
-      case .icmpError(let message): hear(try ICMPError(message), on: arrival.interface, at: moment, verify: verify)
+      case .icmpError(let message):
+        if hear(try ICMPError(message), on: arrival.interface, at: moment, verify: verify) {
+          unreachable.packet.hold(bytes, family, arrival)
+        }
       case .redirect(let message): hear(try Redirect(message), on: arrival.interface)
       }
     } catch {

@@ -6,7 +6,7 @@ package import Wire
 /// A pure value without clock, socket or file. Each event changes it and appends to `announcements` what subscribers
 /// are to be told, in order; whoever drives it empties that list after each event. The same state runs live, from a
 /// capture file, in a simulation and in a benchmark.
-package struct NetworkState: Sendable {
+package struct NetworkState: ~Copyable, Sendable {
   package let limits: Limits
   /// Which kinds of ICMP error make a DEST_UNREACHABLE.
   package var unreachableKinds: UnreachableKinds
@@ -23,11 +23,15 @@ package struct NetworkState: Sendable {
 
   var interfaces: [Interface] = []
   /// Places in `interfaces` by ifindex.
-  var places: [UInt32: Int] = [:]
+  var places: [UInt32: Int] = [:] { didSet { recentPlace = nil } }
+  /// What was found there last: what comes together comes from one interface.
+  private var recentPlace: (index: UInt32, place: Int)?
   /// How many interfaces hand what arrives on to a master.
   var ports = 0
   /// How many interfaces hold an address; what an ICMP error must quote. By the two words that an IPv6 address is.
-  var localAddresses: [IPv6Address: UInt32] = [:]
+  var localAddresses: [IPv6Address: UInt32] = [:] { didSet { recentAddress = nil } }
+  /// Who was found there last.
+  private var recentAddress: IPv6Address?
   /// Kernel events whose link is not known yet.
   var parked: [KernelEvent] = []
   var deadlines = Deadlines<TimedSubject>()
@@ -81,7 +85,7 @@ package struct NetworkState: Sendable {
       switch subject {
       case .source(let interface, let serial): expireSource(interface, serial, end, moment)
       case .hold(let trigger): expireHold(trigger, moment)
-      case .path(let key): expirePath(key, moment)
+      case .path(let place): expirePath(place, moment)
       case .information(let interface, let serial): informationIsDue(interface, serial, moment)
       }
     }
@@ -89,9 +93,24 @@ package struct NetworkState: Sendable {
 
   /// The place of an interface, counting it as unknown if there is none.
   mutating func known(_ index: UInt32) -> Int? {
-    if let place = places[index] { return place }
+    if let place = place(of: index) { return place }
     count(.unknownInterface)
     return nil
+  }
+
+  mutating func place(of index: UInt32) -> Int? {
+    if let recentPlace, recentPlace.index == index { return recentPlace.place }
+    guard let place = places[index] else { return nil }
+    recentPlace = (index, place)
+    return place
+  }
+
+  mutating func isLocal(_ address: IPAddress) -> Bool {
+    let address = address.asIPv6
+    if recentAddress == address { return true }
+    guard localAddresses[address] != nil else { return false }
+    recentAddress = address
+    return true
   }
 }
 
@@ -101,7 +120,7 @@ enum TimedSubject: Sendable {
   /// A trigger that goes when its hold time is over.
   case hold(trigger: UInt32)
   /// A path that is forgotten, or a folded trigger that may be told again.
-  case path(UnreachablePaths.Key)
+  case path(UnreachablePaths.Place)
   /// The PvD Additional Information of an explicit PvD.
   case information(interface: UInt32, serial: UInt64)
 }

@@ -5,7 +5,7 @@ import Wire
 /// the table has numbered and 1 or 2 for its share of a bucket. A chain is in the order of the triggers' serials, so that
 /// a replay can walk it like the table.
 struct TriggerIndex: Sendable {
-  struct Key: Hashable {
+  struct Key {
     var type: TriggerType
     var address: IPAddress
   }
@@ -23,6 +23,7 @@ struct TriggerIndex: Sendable {
   /// The first node of each chain, -1 for none.
   private var buckets = [Int32](repeating: -1, count: 16)
   private var count = 0
+  private let hash = KeyHash()
 
   /// Whether there are four nodes to a bucket: time to double these.
   var isFull: Bool { count >= 4 * buckets.count }
@@ -40,9 +41,7 @@ struct TriggerIndex: Sendable {
   }
 
   private func bucket(of key: Key) -> Int {
-    var hasher = Hasher()
-    key.hash(into: &hasher)
-    return hasher.finalize() & (buckets.count - 1)
+    Int(truncatingIfNeeded: hash(UInt32(key.type.rawValue), key.address)) & (buckets.count - 1)
   }
 
   func contains(_ node: Int32) -> Bool { links[Int(node)].previous != TriggerIndex.absent }

@@ -56,6 +56,11 @@ struct TriggerRow: Sendable {
     count = origin.count
   }
 
+  mutating func `repeat`(_ timestamp: UInt64) {
+    count &+= 1
+    self.timestamp = timestamp
+  }
+
   func origin(_ provenance: Provenance) -> Origin {
     Origin(
       interface: provenance.interface, interfaceName: provenance.interfaceName, pvd: provenance.pvd,

@@ -59,7 +59,7 @@ package struct TriggerTable: Sendable {
     rows[Int(place)].provenance = provenances.take(trigger.provenance)
     rows[Int(place)].set(trigger)
     order.append(serial, place)
-    setAddresses(trigger.addresses, instead: Trigger.Addresses(), trigger.type, before: trigger.type, place)
+    enter(trigger.addresses, trigger.type, place)
     return trigger
   }
 
@@ -93,6 +93,12 @@ package struct TriggerTable: Sendable {
     if !provenance.holds(origin) { set(Provenance(origin, provenance.owner), place) }
     rows[Int(place)].set(origin)
     return true
+  }
+
+  /// One more event is folded into a trigger, of the same origin as the last one.
+  mutating func `repeat`(_ id: UInt32, timestamp: UInt64) {
+    guard let place = order.place(ofID: id) else { return }
+    rows[Int(place)].repeat(timestamp)
   }
 
   mutating func remove(_ id: UInt32) -> Trigger? {
@@ -223,8 +229,14 @@ extension TriggerTable {
       rows[Int(node >> 1)].clear(node)
       node = following(node)
     }
-    resize(place, to: new.count)
-    node = 2 * place
+    enter(new, type, place)
+  }
+
+  /// Gives the trigger its addresses. Where there are some already, they have been cleared, and are in the index where
+  /// they stay.
+  private mutating func enter(_ new: Trigger.Addresses, _ type: TriggerType, _ place: Int32) {
+    if new.count > 2 || rows[Int(place)].more >= 0 { resize(place, to: new.count) }
+    var node = 2 * place
     for position in new.indices {
       rows[Int(node >> 1)].set(node, new[position])
       if new[position].scope != 0 { scopes[node] = new[position].scope }

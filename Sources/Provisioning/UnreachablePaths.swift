@@ -14,16 +14,18 @@ package struct UnreachableKinds: OptionSet, Sendable {
   package static let `default`: UnreachableKinds = [.network, .administrative]
 }
 
-/// The paths that an ICMP error speaks of, each with its trigger.
+/// The paths that ICMP errors speak of, each with its trigger: a hash table whose chains lie in the rows, which stay where
+/// they are.
 struct UnreachablePaths: Sendable {
   /// From one of our addresses to a destination; the interface is the one on which the error arrived.
-  struct Key: Hashable, Sendable {
+  struct Key: Equatable, Sendable {
     var local: IPAddress
     var destination: IPAddress
     var interface: UInt32
   }
 
   struct Path: Sendable {
+    let key: Key
     var trigger: UInt32
     var lastHeard: Instant
     var lastTold: Instant
@@ -35,31 +37,100 @@ struct UnreachablePaths: Sendable {
     var deadline: Deadlines<TimedSubject>.Handle
   }
 
-  /// The error that was last folded, and where: a flood of the same is known by comparing. Forgotten when `paths` gets another
-  /// key or loses one.
+  /// Where a path is, as long as it is there.
+  struct Place: Equatable, Sendable { fileprivate var row: Int32 }
+
+  private struct Row: Sendable {
+    /// nil where the row is free.
+    var path: Path?
+    var hash: UInt32 = 0
+    /// In the chain, or of the free ones; -1 behind the last.
+    var next: Int32 = -1
+  }
+
+  /// The error that was last folded, and where: a flood of the same is known by comparing. Forgotten with its path.
   struct Last: Sendable {
     var error: ICMPError
     var interface: UInt32
-    var index: Dictionary<Key, Path>.Index
+    var place: Place
   }
 
-  private(set) var paths: [Key: Path] = [:]
-  var last: Last?
+  var last: Last? { didSet { packet.forget() } }
+  /// A packet that said the same as `last`: bit by bit the same again, it is not decoded.
+  var packet = HeldPacket()
+  private(set) var count = 0
+  private var rows: [Row] = []
+  private var free: Int32 = -1
+  /// The first row of each chain, -1 for none.
+  private var buckets = [Int32](repeating: -1, count: 16)
+  private let hash = KeyHash()
+
+  var isEmpty: Bool { count == 0 }
+
+  func find(_ key: Key) -> Place? {
+    var row = buckets[bucket(hash(key))]
+    while row >= 0 {
+      if rows[Int(row)].path?.key == key { return Place(row: row) }
+      row = rows[Int(row)].next
+    }
+    return nil
+  }
 
   /// Of a path that is there.
-  subscript(index: Dictionary<Key, Path>.Index) -> Path {
-    get { paths.values[index] }
-    _modify { yield &paths.values[index] }
+  subscript(place: Place) -> Path {
+    get { rows[Int(place.row)].path! }
+    _modify { yield &rows[Int(place.row)].path! }
   }
 
-  mutating func add(_ path: Path, for key: Key) {
-    last = nil
-    paths[key] = path
+  /// Adds a path whose key has none; `make` is told where it will be.
+  mutating func add(_ key: Key, _ make: (Place) -> Path) {
+    if free < 0 {
+      rows.append(Row())
+      free = Int32(rows.count - 1)
+      if rows.count > buckets.count { doubleBuckets() }
+    }
+    let row = free
+    free = rows[Int(row)].next
+    rows[Int(row)] = Row(path: make(Place(row: row)), hash: hash(key))
+    enter(row)
+    count += 1
   }
 
-  mutating func remove(_ key: Key) -> Path? {
-    last = nil
-    return paths.removeValue(forKey: key)
+  mutating func remove(_ place: Place) {
+    let bucket = bucket(rows[Int(place.row)].hash)
+    let next = rows[Int(place.row)].next
+    if buckets[bucket] == place.row {
+      buckets[bucket] = next
+    } else {
+      var before = buckets[bucket]
+      while rows[Int(before)].next != place.row { before = rows[Int(before)].next }
+      rows[Int(before)].next = next
+    }
+    rows[Int(place.row)] = Row(next: free)
+    free = place.row
+    count -= 1
+    if last?.place == place { last = nil }
+  }
+
+  /// In no order that means anything.
+  func forEach(_ body: (Place, Path) -> Void) {
+    for row in rows.indices {
+      if let path = rows[row].path { body(Place(row: Int32(row)), path) }
+    }
+  }
+
+  private func hash(_ key: Key) -> UInt32 { hash(key.interface, key.local, key.destination) }
+  private func bucket(_ hash: UInt32) -> Int { Int(truncatingIfNeeded: hash) & (buckets.count - 1) }
+
+  private mutating func enter(_ row: Int32) {
+    let bucket = bucket(rows[Int(row)].hash)
+    rows[Int(row)].next = buckets[bucket]
+    buckets[bucket] = row
+  }
+
+  private mutating func doubleBuckets() {
+    buckets = [Int32](repeating: -1, count: 2 * buckets.count)
+    for row in rows.indices where rows[row].path != nil { enter(Int32(row)) }
   }
 }
 
@@ -68,11 +139,36 @@ extension NetworkState {
   /// that `verify` calls live, and repeats of one path fold into one trigger, told at most once per
   /// `Limits.foldInterval`: a flood multiplies nothing. Repeats for the flow that was found live last are believed for
   /// `Limits.flowInterval` without asking; what is not believed leaves its path as it is.
+  ///
+  /// - Returns: whether it is the one that was folded last, once more.
+  @discardableResult
   package mutating func hear(
     _ error: ICMPError, on interface: UInt32, at moment: Moment, verify: (FlowQuestion) -> FlowVerdict = { _ in .live }
-  ) {
+  ) -> Bool {
     count(.icmpErrors)
+    if let last = unreachable.last, last.interface == interface, last.error == error, repeatLast(at: moment) {
+      return true
+    }
     judge(error, on: interface, at: moment, verify: verify)
+    return false
+  }
+
+  /// An ICMP error that came before, byte by byte. False where it has to be decoded.
+  mutating func hearAgain(_ bytes: RawSpan, _ family: Family, _ arrival: Arrival, at moment: Moment) -> Bool {
+    guard unreachable.packet.isSame(bytes, family, arrival), repeatLast(at: moment) else { return false }
+    count(.icmpErrors)
+    return true
+  }
+
+  /// The error that was folded last, once more. False if its flow is to be asked for again.
+  private mutating func repeatLast(at moment: Moment) -> Bool {
+    guard let place = unreachable.last?.place,
+      unreachable[place].lastVerified.adding(nanoseconds: limits.flowInterval) > moment.instant
+    else { return false }
+    count(.icmpFolded)
+    triggers.repeat(unreachable[place].trigger, timestamp: moment.timestamp)
+    settleFold(place, moment)
+    return true
   }
 
   /// The same for an error that was heard a moment ago, now that its flow is known to have been live.
@@ -83,41 +179,36 @@ extension NetworkState {
   private mutating func judge(
     _ error: ICMPError, on interface: UInt32, at moment: Moment, verify: (FlowQuestion) -> FlowVerdict
   ) {
-    if let last = unreachable.last, last.interface == interface, last.error == error,
-      unreachable[last.index].lastVerified.adding(nanoseconds: limits.flowInterval) > moment.instant
-    {
-      count(.icmpFolded)
-      return fold(error, into: last.index, moment)
-    }
     var key = UnreachablePaths.Key(
       local: error.quotedSource, destination: error.quotedDestination, interface: interface)
     // A path that is known is of an address that is ours: with the address it would have gone.
-    var found = unreachable.paths.index(forKey: key)
-    guard found != nil || assumesAddresses || localAddresses[error.quotedSource.asIPv6] != nil else {
+    var found = unreachable.find(key)
+    guard found != nil || assumesAddresses || isLocal(error.quotedSource) else {
       return count(.icmpForeignAddress)
     }
     if error.isBelowLeastMTU { return count(.icmpBelowLeastMTU) }
     guard unreachableKinds.contains(UnreachableKinds(error.kind)) else { return count(.icmpKindIgnored) }
-    if found == nil, unreachable.paths.count >= limits.unreachablePaths {
+    if found == nil, unreachable.count >= limits.unreachablePaths {
       key.destination = error.family == .v4 ? .v4(.unspecified) : .v6(.unspecified)
-      found = unreachable.paths.index(forKey: key)
+      found = unreachable.find(key)
     }
-    if let index = found {
-      let path = unreachable[index]
-      let isRenewal = path.flow == error.flowIdentity && key.destination == error.quotedDestination
-      if !isRenewal || path.lastVerified.adding(nanoseconds: limits.flowInterval) <= moment.instant {
+    if let place = found {
+      let isRenewal = unreachable[place].flow == error.flowIdentity && key.destination == error.quotedDestination
+      if !isRenewal || unreachable[place].lastVerified.adding(nanoseconds: limits.flowInterval) <= moment.instant {
         guard isLive(question(error, on: interface, isRenewal: isRenewal), verify) else { return }
-        unreachable[index].flow = error.flowIdentity
-        unreachable[index].lastVerified = moment.instant
+        unreachable[place].flow = error.flowIdentity
+        unreachable[place].lastVerified = moment.instant
       }
       if key.destination == error.quotedDestination {
-        unreachable.last = UnreachablePaths.Last(error: error, interface: interface, index: index)
+        unreachable.last = UnreachablePaths.Last(error: error, interface: interface, place: place)
+      } else if unreachable.last?.place == place {
+        // The entry for all further destinations: what it says now is this error's.
+        unreachable.last = nil
       }
       count(.icmpFolded)
-      fold(error, into: index, moment)
-      return
+      return fold(error, into: place, moment)
     }
-    guard unreachable.paths.count < limits.unreachablePaths * 5 / 4 else { return count(.icmpPathsFull) }
+    guard unreachable.count < limits.unreachablePaths * 5 / 4 else { return count(.icmpPathsFull) }
     guard let place = known(interface), isLive(question(error, on: interface, isRenewal: false), verify) else { return }
     var origin = origin(interfaces[place].link, .icmp, moment)
     origin.icmpType = error.type
@@ -130,13 +221,13 @@ extension NetworkState {
       Trigger.Addresses(
         triggerAddress(IPPrefix(key.local, key.local.family.width), interface), triggerAddress(destination, interface)),
       origin)
-    let deadline = deadlines.add(.path(key))
-    deadlines.set(deadline, moment.instant.adding(nanoseconds: limits.holdTime))
-    unreachable.add(
-      UnreachablePaths.Path(
-        trigger: trigger, lastHeard: moment.instant, lastTold: moment.instant, flow: error.flowIdentity,
-        lastVerified: moment.instant, deadline: deadline),
-      for: key)
+    unreachable.add(key) { path in
+      let deadline = deadlines.add(.path(path))
+      deadlines.set(deadline, moment.instant.adding(nanoseconds: limits.holdTime))
+      return UnreachablePaths.Path(
+        key: key, trigger: trigger, lastHeard: moment.instant, lastTold: moment.instant, flow: error.flowIdentity,
+        lastVerified: moment.instant, deadline: deadline)
+    }
   }
 
   private mutating func isLive(_ question: FlowQuestion, _ verify: (FlowQuestion) -> FlowVerdict) -> Bool {
@@ -148,60 +239,58 @@ extension NetworkState {
     return false
   }
 
-  private mutating func fold(
-    _ error: ICMPError, into index: Dictionary<UnreachablePaths.Key, UnreachablePaths.Path>.Index, _ moment: Moment
-  ) {
-    let path = unreachable[index]
-    unreachable[index].lastHeard = moment.instant
-    triggers.touch(path.trigger) {
+  private mutating func fold(_ error: ICMPError, into place: UnreachablePaths.Place, _ moment: Moment) {
+    triggers.touch(unreachable[place].trigger) {
       $0.count &+= 1
       $0.icmpType = error.type
       $0.icmpCode = error.code
       $0.timestamp = moment.timestamp
     }
-    let mayTell = path.lastTold.adding(nanoseconds: limits.foldInterval)
+    settleFold(place, moment)
+  }
+
+  private mutating func settleFold(_ place: UnreachablePaths.Place, _ moment: Moment) {
+    unreachable[place].lastHeard = moment.instant
+    let mayTell = unreachable[place].lastTold.adding(nanoseconds: limits.foldInterval)
     if mayTell <= moment.instant {
-      tell(index, moment)
-    } else if !path.isFolded {
-      unreachable[index].isFolded = true
-      deadlines.set(path.deadline, mayTell)
+      tell(place, moment)
+    } else if !unreachable[place].isFolded {
+      unreachable[place].isFolded = true
+      deadlines.set(unreachable[place].deadline, mayTell)
     }
   }
 
-  private mutating func tell(
-    _ index: Dictionary<UnreachablePaths.Key, UnreachablePaths.Path>.Index, _ moment: Moment
-  ) {
-    unreachable[index].isFolded = false
-    unreachable[index].lastTold = moment.instant
-    modifyTrigger(unreachable[index].trigger) { _ in }
+  private mutating func tell(_ place: UnreachablePaths.Place, _ moment: Moment) {
+    unreachable[place].isFolded = false
+    unreachable[place].lastTold = moment.instant
+    modifyTrigger(unreachable[place].trigger) { _ in }
   }
 
-  mutating func expirePath(_ key: UnreachablePaths.Key, _ moment: Moment) {
-    guard let index = unreachable.paths.index(forKey: key) else { return }
-    let path = unreachable[index]
+  mutating func expirePath(_ place: UnreachablePaths.Place, _ moment: Moment) {
+    let path = unreachable[place]
     let end = path.lastHeard.adding(nanoseconds: limits.holdTime)
     if end <= moment.instant {
-      _ = unreachable.remove(key)
+      unreachable.remove(place)
       deadlines.remove(path.deadline)
       removeTrigger(path.trigger, .expired, moment)
       return
     }
-    if path.isFolded { tell(index, moment) }
+    if path.isFolded { tell(place, moment) }
     deadlines.set(path.deadline, end)
   }
 
   /// Takes back what was said of paths whose address or route changed: it may be good again.
   mutating func forgetPaths(_ moment: Moment, where isMeant: (UnreachablePaths.Key) -> Bool) {
-    if unreachable.paths.isEmpty { return }
-    // In the order in which they were told, not in the dictionary's.
-    var meant: [(key: UnreachablePaths.Key, trigger: Trigger)] = []
-    for (key, path) in unreachable.paths where isMeant(key) {
-      if let trigger = triggers[path.trigger] { meant.append((key, trigger)) }
+    if unreachable.isEmpty { return }
+    // In the order in which they were told, not in the table's.
+    var meant: [(place: UnreachablePaths.Place, trigger: Trigger)] = []
+    unreachable.forEach { place, path in
+      if isMeant(path.key), let trigger = triggers[path.trigger] { meant.append((place, trigger)) }
     }
     meant.sort { $0.trigger.serial < $1.trigger.serial }
-    for (key, trigger) in meant {
-      guard let path = unreachable.remove(key) else { continue }
-      deadlines.remove(path.deadline)
+    for (place, trigger) in meant {
+      deadlines.remove(unreachable[place].deadline)
+      unreachable.remove(place)
       removeTrigger(trigger.id, .contradicted, moment)
     }
   }

@@ -16,58 +16,67 @@ final class NotificationBatch {
 
   /// The number of the first one; they are numbered from 1 on as they come.
   fileprivate private(set) var first: UInt64 = 1
-  fileprivate private(set) var entries: [Entry] = []
+  fileprivate private(set) var count = 0
+  private var entries: [Entry]
   /// Where each of them lies in the memory.
-  fileprivate private(set) var places: [MessagePlace] = []
-  private var memory: [UInt8] = []
+  private var places: [MessagePlace]
+  private var memory = [UInt8](repeating: 0, count: NotificationBatch.size)
+  private var used = 0
 
   init() {
-    entries.reserveCapacity(Connection.mostAtOnce)
-    places.reserveCapacity(Connection.mostAtOnce)
-    memory.reserveCapacity(NotificationBatch.size)
+    let empty = Entry(notification: .empty, cause: .add)
+    entries = [Entry](repeating: empty, count: Connection.mostAtOnce)
+    places = [MessagePlace](repeating: MessagePlace(offset: 0, length: 0), count: Connection.mostAtOnce)
   }
 
-  var isEmpty: Bool { entries.isEmpty }
-  fileprivate var last: UInt64 { first + UInt64(entries.count) - 1 }
+  var isEmpty: Bool { count == 0 }
+  fileprivate var last: UInt64 { first + UInt64(count) - 1 }
 
   fileprivate var hasRoom: Bool {
-    entries.count < Connection.mostAtOnce && memory.count + NotificationBatch.longest <= NotificationBatch.size
+    count < Connection.mostAtOnce && used + NotificationBatch.longest <= NotificationBatch.size
   }
 
   fileprivate func append(_ notification: Notification, _ cause: TriggerMessageType, _ message: RawSpan) {
-    places.append(MessagePlace(offset: memory.count, length: message.byteCount))
-    unsafe message.withUnsafeBytes { unsafe memory.append(contentsOf: $0) }
-    entries.append(Entry(notification: notification, cause: cause))
+    entries[count] = Entry(notification: notification, cause: cause)
+    places[count] = MessagePlace(offset: used, length: message.byteCount)
+    count += 1
+    precondition(message.byteCount <= NotificationBatch.longest, "a NOTIFY is longer than any")
+    let place = used..<used + message.byteCount
+    used = place.upperBound
+    unsafe memory.withUnsafeMutableBytes { memory in
+      unsafe message.withUnsafeBytes {
+        unsafe UnsafeMutableRawBufferPointer(rebasing: memory[place]).copyMemory(from: $0)
+      }
+    }
   }
 
   fileprivate func clear() {
-    first += UInt64(entries.count)
-    entries.removeAll(keepingCapacity: true)
-    places.removeAll(keepingCapacity: true)
-    memory.removeAll(keepingCapacity: true)
+    first += UInt64(count)
+    count = 0
+    used = 0
   }
 
-  /// Makes one subscriber's variants of those from `index` on, and lends the memory that they lie in.
-  fileprivate func lend(from index: Int, sequence: UInt32, extensions: TriggerExtensions) -> [UInt8] {
+  /// Makes one subscriber's variants of those from `index` on, and has them looked at.
+  fileprivate func withMessages(
+    from index: Int, sequence: UInt32, extensions: TriggerExtensions, _ body: (RawSpan, Span<MessagePlace>) -> Void
+  ) {
     var span = memory.mutableSpan
     var bytes = unsafe span.mutableBytes
-    for each in index..<entries.count {
+    for each in index..<count {
       let length = bytes.prepare(
         entries[each].notification, at: Int(places[each].offset), cause: entries[each].cause,
         sequence: sequence &+ UInt32(each - index), extensions: extensions)
       places[each].length = UInt32(length)
     }
-    var lent: [UInt8] = []
-    swap(&lent, &memory)
-    return lent
+    // Whoever sends may look elsewhere in this object: what is looked at is held on to.
+    let (lent, places) = (memory, places)
+    body(unsafe lent.span.bytes, places.span.extracting(index..<count))
   }
-
-  fileprivate func giveBack(_ lent: consuming [UInt8]) { memory = lent }
 }
 
 extension Subscribers {
   /// Keeps a NOTIFY that was just encoded, with ORIGIN, for those that `keep(for:)` names.
-  mutating func keep(_ notification: Notification, _ cause: TriggerMessageType, _ message: RawSpan) {
+  func keep(_ notification: Notification, _ cause: TriggerMessageType, _ message: RawSpan) {
     if !batch.hasRoom { deliverBatch() }
     batch.append(notification, cause, message)
   }
@@ -82,35 +91,33 @@ extension Subscribers {
   }
 
   @inline(never)
-  mutating func deliverBatch() {
+  func deliverBatch() {
     if batch.isEmpty { return }
     for subscriber in registered { deliverBatch(to: subscriber) }
     batch.clear()
   }
 
   /// What one subscriber is still to be sent of the batch, before anything else is sent to it.
-  mutating func deliverBatch(to subscriber: Subscriber) {
+  func deliverBatch(to subscriber: Subscriber) {
     if subscriber.waitsFrom >= batch.first { deliverWaiting(to: subscriber) }
   }
 
   @inline(never)
-  private mutating func deliverWaiting(to subscriber: Subscriber) {
-    var index = Int(subscriber.waitsFrom - batch.first)
+  private func deliverWaiting(to subscriber: Subscriber) {
+    let index = Int(subscriber.waitsFrom - batch.first)
     subscriber.waitsFrom = 0
     guard subscriber.hears, let extensions = subscriber.registration else { return }
-    let memory = batch.lend(from: index, sequence: subscriber.waitingSequence, extensions: extensions)
-    let bytes = unsafe memory.span.bytes
-    let places = batch.places
-    if places.count - index > 1, subscriber.queue.isEmpty {
-      let sent = subscriber.connection.send(bytes, at: places.span.extracting(index...))
-      count(.news, sent)
-      index += sent
+    batch.withMessages(from: index, sequence: subscriber.waitingSequence, extensions: extensions) { bytes, places in
+      var next = 0
+      if places.count > 1, subscriber.queue.isEmpty {
+        next = subscriber.connection.send(bytes, at: places)
+        count(.news, next)
+      }
+      while next < places.count {
+        let begin = Int(places[next].offset)
+        send(bytes.extracting(begin..<begin + Int(places[next].length)), to: subscriber, isNews: true)
+        next += 1
+      }
     }
-    while index < places.count {
-      let begin = Int(places[index].offset)
-      send(bytes.extracting(begin..<begin + Int(places[index].length)), to: subscriber, isNews: true)
-      index += 1
-    }
-    batch.giveBack(memory)
   }
 }

@@ -6,9 +6,9 @@ import Wire
 
 /// CONNECT_TO_ADDRESS and its results (draft-ietf-mif-api-extension-05, section 3.2.7.22 to 25).
 extension Subscribers {
-  mutating func connect(
+  func connect(
     _ transaction: Transaction, to destination: Endpoint, from source: Endpoint?, in domain: ProvisioningDomain,
-    _ request: FrameHeader, _ subscriber: Subscriber, _ state: NetworkState, _ moment: Moment,
+    _ request: FrameHeader, _ subscriber: Subscriber, _ state: borrowing NetworkState, _ moment: Moment,
     _ poller: borrowing Poller
   ) {
     guard subscriber.connections[transaction.identifier] == nil else { return fail(subscriber, request, .exists) }
@@ -46,7 +46,7 @@ extension Subscribers {
   }
 
   /// Hands over what the connector has reached.
-  mutating func deliverConnections() {
+  func deliverConnections() {
     while let result = connector.nextResult() {
       switch result {
       case .connected(let key, let socket):
@@ -77,7 +77,7 @@ extension Subscribers {
     return Array(memory.prefix(length))
   }
 
-  mutating func end(connection key: UInt64, _ failure: Failure) {
+  func end(connection key: UInt64, _ failure: Failure) {
     guard let open = transactions.close(key), let subscriber = subscribers[open.subscriber] else { return }
     subscriber.connections[open.transaction.identifier] = nil
     write(to: subscriber, isNews: false) { writer throws(MessageOverflow) in

@@ -5,8 +5,9 @@ package import Provisioning
 /// Application connectivity management on the MIF API's socket (draft-ietf-mif-api-extension-05, section 3.2.7.26), and
 /// TAKE_INTERFACE_DOWN.
 extension Subscribers {
-  mutating func manageConnectivity(
-    _ request: MIFRequest, _ header: FrameHeader, _ subscriber: Subscriber, _ state: NetworkState, at now: UInt64
+  func manageConnectivity(
+    _ request: MIFRequest, _ header: FrameHeader, _ subscriber: Subscriber, _ state: borrowing NetworkState,
+    at now: UInt64
   ) {
     guard subscriber.access.managesConnectivity else {
       refuse(subscriber)
@@ -31,8 +32,8 @@ extension Subscribers {
   }
 
   /// A PvD of 0 is every interface here, and not the one that CONNECT_TO_PVD selected. False if there is no such PvD.
-  private mutating func vote(
-    _ vote: Connectivity.Vote, on pvd: UInt32, _ subscriber: Subscriber, _ state: NetworkState, at now: UInt64
+  private func vote(
+    _ vote: Connectivity.Vote, on pvd: UInt32, _ subscriber: Subscriber, _ state: borrowing NetworkState, at now: UInt64
   ) -> Bool {
     if pvd == 0 {
       connectivity.vote(vote, by: subscriber.token, on: nil, at: now)
@@ -44,7 +45,7 @@ extension Subscribers {
   }
 
   /// Tells what connectivity management has to tell, and keeps what is to be done for `nextErrand`.
-  mutating func carryOut(_ state: NetworkState) {
+  func carryOut(_ state: borrowing NetworkState) {
     while let action = connectivity.nextAction() {
       switch action {
       case .tellGoingUp(let interface):
@@ -59,16 +60,16 @@ extension Subscribers {
   }
 
   /// What the keeper is to do, in order; nil if there is nothing left.
-  package mutating func nextErrand() -> Errand? { errands.isEmpty ? nil : errands.removeFirst() }
+  package func nextErrand() -> Errand? { errands.isEmpty ? nil : errands.removeFirst() }
 
   /// The links that there are when the first subscriber is served; later ones come as announcements.
-  package mutating func learn(_ state: NetworkState, at now: UInt64) {
+  package func learn(_ state: borrowing NetworkState, at now: UInt64) {
     for link in state.links { connectivity.note(link) }
     connectivity.seekRouters(state.linkConditions, at: now)
   }
 
   /// False for what has been told already.
-  mutating func follow(_ announcement: Announcement, at now: UInt64) -> Bool {
+  func follow(_ announcement: Announcement, at now: UInt64) -> Bool {
     switch announcement {
     case .interface(let link): connectivity.note(link)
     case .interfaceGone(let link): connectivity.forget(link.index)

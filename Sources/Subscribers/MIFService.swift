@@ -6,8 +6,8 @@ import Wire
 
 /// The MIF API's socket (draft-ietf-mif-api-extension-05, section 3.2.7).
 extension Subscribers {
-  mutating func serveMIF(
-    _ bytes: RawSpan, from subscriber: Subscriber, _ state: NetworkState, _ moment: Moment,
+  func serveMIF(
+    _ bytes: RawSpan, from subscriber: Subscriber, _ state: borrowing NetworkState, _ moment: Moment,
     _ poller: borrowing Poller, statistics: (_ body: (StaticString, UInt64) -> Void) -> Void
   ) {
     count(.mifRequests)
@@ -90,27 +90,27 @@ extension Subscribers {
   }
 
   /// The PvD that a request names; 0 is the one that this subscriber selected (3.2.7.21).
-  func domain(_ pvd: UInt32, _ subscriber: Subscriber, _ state: NetworkState) -> ProvisioningDomain? {
+  func domain(_ pvd: UInt32, _ subscriber: Subscriber, _ state: borrowing NetworkState) -> ProvisioningDomain? {
     state.domain(subscriber.meaning(pvd))
   }
 
-  private mutating func announce(_ announcement: MIFAnnouncement, _ mark: MIFMark, to subscriber: Subscriber) {
+  private func announce(_ announcement: MIFAnnouncement, _ mark: MIFMark, to subscriber: Subscriber) {
     write(to: subscriber, isNews: false) { writer throws(MessageOverflow) in
       try writer.announcement(announcement, mark)
     }
   }
 
-  private mutating func end(_ request: FrameHeader, _ subscriber: Subscriber) {
+  private func end(_ request: FrameHeader, _ subscriber: Subscriber) {
     answer(request, to: subscriber) { writer throws(MessageOverflow) in try writer.snapshotEnd(of: request) }
   }
 
-  mutating func acknowledge(_ request: FrameHeader, _ subscriber: Subscriber) {
+  func acknowledge(_ request: FrameHeader, _ subscriber: Subscriber) {
     answer(request, to: subscriber) { writer throws(MessageOverflow) in try writer.answer(to: request) }
   }
 
-  private mutating func answerConfigurationData(
+  private func answerConfigurationData(
     _ pvd: UInt32, _ reference: ElementReference, _ request: FrameHeader, _ subscriber: Subscriber,
-    _ state: NetworkState, _ moment: Moment
+    _ state: borrowing NetworkState, _ moment: Moment
   ) {
     guard let domain = domain(pvd, subscriber, state) else { return fail(subscriber, request, .noSuchEntry) }
     let pvd = domain.id
@@ -130,8 +130,8 @@ extension Subscribers {
   }
 
   /// Every counter of every part, in messages of at most 64 each.
-  private mutating func answerStatistics(
-    _ request: FrameHeader, _ subscriber: Subscriber, _ state: NetworkState,
+  private func answerStatistics(
+    _ request: FrameHeader, _ subscriber: Subscriber, _ state: borrowing NetworkState,
     statistics: (_ body: (StaticString, UInt64) -> Void) -> Void
   ) {
     var counters: [(StaticString, UInt64)] = []
@@ -154,7 +154,7 @@ extension Subscribers {
   // MARK: News
 
   /// Tells one announcement to those who asked for it. What goes ends the subscriptions to it.
-  mutating func tell(_ announcement: Announcement, _ state: NetworkState, _ moment: Moment) {
+  func tell(_ announcement: Announcement, _ state: borrowing NetworkState, _ moment: Moment) {
     switch announcement {
     case .interface(let link):
       tell(.interface(InterfaceDescription(link))) { $0.wantsInterfaces }
@@ -200,7 +200,7 @@ extension Subscribers {
   }
 
   /// The interface as it is, or as it was where this event took it away.
-  private func describe(_ interface: UInt32, _ state: NetworkState) -> InterfaceDescription {
+  private func describe(_ interface: UInt32, _ state: borrowing NetworkState) -> InterfaceDescription {
     if let link = state.link(interface) { return InterfaceDescription(link) }
     for announcement in state.announcements {
       if case .interfaceGone(let link) = announcement, link.index == interface { return InterfaceDescription(link) }
@@ -208,7 +208,7 @@ extension Subscribers {
     return InterfaceDescription(identifier: interface)
   }
 
-  mutating func tell(_ announcement: MIFAnnouncement, to isInterested: (Subscriber) -> Bool) {
+  func tell(_ announcement: MIFAnnouncement, to isInterested: (Subscriber) -> Bool) {
     for subscriber in mif where subscriber.hears && !subscriber.isOverrun && isInterested(subscriber) {
       let mark = MIFMark.news(sequence: subscriber.nextSequence())
       write(to: subscriber, isNews: true) { writer throws(MessageOverflow) in
@@ -219,7 +219,7 @@ extension Subscribers {
 
   /// A subscriber that fell behind is told so once, in place of all the news that it has not got yet, and asks again:
   /// what it would miss could be the opposite of what it knows.
-  mutating func overrun(_ subscriber: Subscriber) {
+  func overrun(_ subscriber: Subscriber) {
     for _ in 0..<subscriber.queue.dropNews() { count(.newsDropped) }
     subscriber.isOverrun = false
     subscriber.unsubscribe()

@@ -6,9 +6,9 @@ import Wire
 
 /// TRANSLATE_NAME and its results (draft-ietf-mif-api-extension-05, section 3.2.7.18 to 20).
 extension Subscribers {
-  mutating func translate(
+  func translate(
     _ transaction: Transaction, _ name: NodeName, in domain: ProvisioningDomain, _ request: FrameHeader,
-    _ subscriber: Subscriber, _ state: NetworkState, _ moment: Moment, _ poller: borrowing Poller
+    _ subscriber: Subscriber, _ state: borrowing NetworkState, _ moment: Moment, _ poller: borrowing Poller
   ) {
     guard subscriber.translations[transaction.identifier] == nil else { return fail(subscriber, request, .exists) }
     guard subscriber.openTransactions < settings.transactionsPerSubscriber else {
@@ -24,7 +24,7 @@ extension Subscribers {
     deliverTranslations()
   }
 
-  mutating func stopTranslating(_ transaction: Transaction, _ subscriber: Subscriber) {
+  func stopTranslating(_ transaction: Transaction, _ subscriber: Subscriber) {
     guard let key = subscriber.translations.removeValue(forKey: transaction.identifier) else { return }
     resolver.cancel(key: key)
     transactions.close(key)
@@ -32,7 +32,7 @@ extension Subscribers {
 
   /// Hands over what the resolver has found. While a subscriber's queue is full its results wait as they are, which takes
   /// a quarter of the room; addresses past `mostWaiting` are dropped.
-  mutating func deliverTranslations() {
+  func deliverTranslations() {
     while let result = resolver.nextResult() {
       guard let open = transactions[result.key], let subscriber = subscribers[open.subscriber] else { continue }
       guard subscriber.queue.isFull || !subscriber.waitingResults.isEmpty else {
@@ -49,13 +49,13 @@ extension Subscribers {
   }
 
   /// Hands over what waited for room.
-  mutating func deliverWaiting(_ subscriber: Subscriber) {
+  func deliverWaiting(_ subscriber: Subscriber) {
     while !subscriber.queue.isFull, let result = subscriber.waitingResults.popFirst() {
       if let open = transactions[result.key] { deliver(result, open, subscriber) }
     }
   }
 
-  private mutating func deliver(_ result: ResolverResult, _ open: OpenTransaction, _ subscriber: Subscriber) {
+  private func deliver(_ result: ResolverResult, _ open: OpenTransaction, _ subscriber: Subscriber) {
     switch result {
     case .address(_, let address, let ttl):
       let found = AnnouncedAddress(
@@ -68,7 +68,7 @@ extension Subscribers {
     }
   }
 
-  mutating func end(translation key: UInt64, _ verdict: Failure) {
+  func end(translation key: UInt64, _ verdict: Failure) {
     guard let open = transactions.close(key), let subscriber = subscribers[open.subscriber] else { return }
     subscriber.translations[open.transaction.identifier] = nil
     let failure = open.isIncomplete ? Failure(.noBufferSpace, from: .local) : verdict
@@ -79,7 +79,7 @@ extension Subscribers {
 
   /// The DNS servers that a PvD's configuration names, and no others (draft, 3.2.7.18).
   private func resolverServers(
-    of domain: ProvisioningDomain, _ state: NetworkState, _ moment: Moment
+    of domain: ProvisioningDomain, _ state: borrowing NetworkState, _ moment: Moment
   ) -> ResolverServers {
     var servers: [IPAddress] = []
     var searchList: [[UInt8]] = []

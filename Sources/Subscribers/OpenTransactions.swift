@@ -51,7 +51,7 @@ struct OpenTransactions {
 
 extension Subscribers {
   /// A PvD is going: nothing more can come through it.
-  mutating func abandon(_ pvd: UInt32) {
+  func abandon(_ pvd: UInt32) {
     for key in transactions.keys(under: pvd) {
       let failure = Failure(.networkDown, from: .local)
       switch transactions[key]?.kind {
@@ -67,7 +67,7 @@ extension Subscribers {
   }
 
   /// Whoever asked is gone.
-  mutating func forgetTransactions(of subscriber: Subscriber) {
+  func forgetTransactions(of subscriber: Subscriber) {
     for (_, key) in subscriber.translations {
       resolver.cancel(key: key)
       transactions.close(key)

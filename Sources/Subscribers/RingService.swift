@@ -10,7 +10,7 @@ extension Subscribers {
   /// they can't, news come on the socket.
   ///
   /// - Returns: what was granted.
-  mutating func answerRegister(
+  func answerRegister(
     _ subscriber: Subscriber, _ request: FrameHeader, _ asked: TriggerExtensions, _ filter: TriggerFilter?
   ) -> TriggerExtensions {
     var granted = asked
@@ -35,7 +35,7 @@ extension Subscribers {
   }
 
   /// Seats it at the ring, which is made for the first one, and answers with what it needs there. False if that can't be.
-  private mutating func takeSeat(
+  private func takeSeat(
     _ subscriber: Subscriber, _ request: FrameHeader, _ granted: TriggerExtensions
   ) -> Bool {
     guard settings.ringSize > 0, subscriber.hears, subscriber.queue.isEmpty else { return false }
@@ -67,14 +67,14 @@ extension Subscribers {
   }
 
   /// Has it told on the ring, or on its socket.
-  mutating func place(_ subscriber: Subscriber, onRing: Bool) {
+  func place(_ subscriber: Subscriber, onRing: Bool) {
     registered.removeAll { $0 === subscriber }
     if let seat = subscriber.seat { ringSeats.remove(seat) }
     if onRing, let seat = subscriber.seat { ringSeats.append(seat) } else { registered.append(subscriber) }
   }
 
   /// Its socket has closed. With the last one the ring goes.
-  mutating func leaveRing(_ subscriber: Subscriber) {
+  func leaveRing(_ subscriber: Subscriber) {
     guard let seat = subscriber.seat else { return }
     ringSeats.remove(seat)
     subscriber.seat = nil
@@ -83,7 +83,7 @@ extension Subscribers {
   }
 
   /// Puts a NOTIFY that stands in the writer's memory on the ring. Who sleeps is woken by `deliver`.
-  mutating func publish(
+  func publish(
     _ notification: Notification, _ cause: TriggerMessageType, from writer: inout MessageWriter
   ) {
     guard let ring, !ringSeats.isEmpty else { return }
@@ -94,7 +94,7 @@ extension Subscribers {
   }
 
   /// Wakes who sleeps and has something to read on the ring.
-  mutating func wakeReaders() {
+  func wakeReaders() {
     guard let ring, ring.position != wokenBefore else { return }
     wokenBefore = ring.position
     for _ in 0..<ringSeats.wake(before: ring.position) { count(.ringWakes) }

@@ -10,7 +10,7 @@ package import Resolving
 ///
 /// A request is answered, then what it changed is told, then the next one is read: so a writer has its answer before
 /// its own NOTIFY, and all subscribers see one order.
-package struct Subscribers: ~Copyable {
+package final class Subscribers {
   package struct Settings: Sendable {
     /// Connections in all; a further one is told so and closed, and counted.
     package var limit = 1024
@@ -148,14 +148,14 @@ package struct Subscribers: ~Copyable {
     connector.forEachCounter(body)
   }
 
-  mutating func count(_ counter: SubscriberCounter, _ number: Int = 1) { counts[counter.rawValue] &+= UInt64(number) }
-  mutating func count(_ refusal: MessageRefusal) { refusals[Int(refusal.rawValue)] &+= 1 }
+  func count(_ counter: SubscriberCounter, _ number: Int = 1) { counts[counter.rawValue] &+= UInt64(number) }
+  func count(_ refusal: MessageRefusal) { refusals[Int(refusal.rawValue)] &+= 1 }
 
   // MARK: Events
 
   /// Serves one event of the poller's; after the last one comes `settle`. `statistics` hands over the counters of the
   /// other parts.
-  package mutating func handle(
+  package func handle(
     _ event: Poller.Event, _ state: inout NetworkState, at moment: Moment, _ poller: borrowing Poller,
     statistics: (_ body: (StaticString, UInt64) -> Void) -> Void
   ) {
@@ -188,13 +188,15 @@ package struct Subscribers: ~Copyable {
 
   /// Tells everybody what the state's announcements say, and empties them. `pid` is the process that caused them, 0
   /// for the agent itself.
-  package mutating func publish(_ state: inout NetworkState, pid: UInt32 = 0, at moment: Moment) {
+  package func publish(_ state: inout NetworkState, pid: UInt32 = 0, at moment: Moment) {
     if state.announcements.isEmpty { return }
-    for announcement in state.announcements {
-      if case .trigger(let change, let trigger) = announcement {
+    for index in state.announcements.indices {
+      // Most are about triggers: these are not copied whole.
+      if case .trigger(let change, let trigger) = state.announcements.span[index] {
         tell(change, trigger, pid: pid)
         continue
       }
+      let announcement = state.announcements[index]
       let isNews = follow(announcement, at: moment.instant.nanoseconds)
       if isNews, !mif.isEmpty { tell(announcement, state, moment) }
     }
@@ -210,7 +212,7 @@ package struct Subscribers: ~Copyable {
   }
 
   /// Lets time pass for translations, connections and the interfaces that are on their way up or down.
-  package mutating func advance(at now: UInt64, _ state: NetworkState, _ poller: borrowing Poller) {
+  package func advance(at now: UInt64, _ state: borrowing NetworkState, _ poller: borrowing Poller) {
     connectivity.advance(to: now) { state.condition(of: $0) }
     carryOut(state)
     resolver.advance(at: now, poller)
@@ -220,14 +222,14 @@ package struct Subscribers: ~Copyable {
   }
 
   /// Tells what is kept back to be told together; to be called after news, once for as many as come together.
-  package mutating func deliver() {
+  package func deliver() {
     deliverBatch()
     wakeReaders()
   }
 
   /// Brings the poller in step with what the connections wait for, and closes those that are done. Costs nothing for
   /// those that nothing was read from and whose sockets took what they were sent.
-  package mutating func settle(_ poller: borrowing Poller) {
+  package func settle(_ poller: borrowing Poller) {
     deliver()
     if touched.isEmpty { return }
     for subscriber in touched where subscriber.isOverrun { overrun(subscriber) }
@@ -267,7 +269,7 @@ package struct Subscribers: ~Copyable {
   /// Connections that the next `settle` is to look at, each once.
   private var touched: [Subscriber] = []
 
-  private mutating func touch(_ subscriber: Subscriber) {
+  private func touch(_ subscriber: Subscriber) {
     if subscriber.isTouched { return }
     subscriber.isTouched = true
     touched.append(subscriber)
@@ -275,7 +277,7 @@ package struct Subscribers: ~Copyable {
 
   // MARK: Connections
 
-  private mutating func accept(_ service: Subscriber.Service, _ poller: borrowing Poller) {
+  private func accept(_ service: Subscriber.Service, _ poller: borrowing Poller) {
     // In bites: ten thousand clients that come and go must not keep a packet waiting.
     for _ in 0..<16 {
       do throws(Errno) {
@@ -316,7 +318,7 @@ package struct Subscribers: ~Copyable {
 
   /// Says why in a message that answers nothing (msgtype 0, ENOSPC), and closes the connection. What has been asked
   /// is read first: unread, it would have the peer hear of a reset before it hears why.
-  private mutating func turnAway(_ connection: borrowing Connection) {
+  private func turnAway(_ connection: borrowing Connection) {
     count(.refusedFull)
     logOnce(connection.peer, "was not connected: there are as many subscribers as may be, in all or of one user")
     var memory = scratch.takeAnswer()
@@ -337,7 +339,7 @@ package struct Subscribers: ~Copyable {
   }
 
   /// Counts a refusal, and logs the first one of each process.
-  mutating func refuse(_ subscriber: Subscriber) {
+  func refuse(_ subscriber: Subscriber) {
     count(.refused)
     switch subscriber.service {
     case .trigger: logOnce(subscriber.peer, "was refused a request to the trigger database (EPERM)")
@@ -345,7 +347,7 @@ package struct Subscribers: ~Copyable {
     }
   }
 
-  private mutating func logOnce(_ peer: PeerCredentials, _ what: StaticString) {
+  private func logOnce(_ peer: PeerCredentials, _ what: StaticString) {
     guard refusedProcesses.insert(peer) else { return }
     Log.warning("process \(peer.pid) of user \(peer.uid) \(what); whatever else it is refused is only counted")
   }
@@ -357,7 +359,7 @@ package struct Subscribers: ~Copyable {
 
   // MARK: Reading
 
-  private mutating func read(
+  private func read(
     _ subscriber: Subscriber, _ state: inout NetworkState, _ moment: Moment, _ poller: borrowing Poller,
     statistics: (_ body: (StaticString, UInt64) -> Void) -> Void
   ) {
@@ -392,7 +394,7 @@ package struct Subscribers: ~Copyable {
   // MARK: Sending
 
   /// Sends a message, or queues it behind those that wait.
-  mutating func send(
+  func send(
     _ message: RawSpan, to subscriber: Subscriber, isNews: Bool, passing passed: Handover? = nil
   ) {
     deliverBatch(to: subscriber)
@@ -406,7 +408,7 @@ package struct Subscribers: ~Copyable {
     if subscriber.service == .mif { subscriber.isOverrun = true }
   }
 
-  private mutating func drain(_ subscriber: Subscriber) {
+  private func drain(_ subscriber: Subscriber) {
     while let (message, passed) = subscriber.queue.front(),
       transmit(unsafe message.span.bytes, to: subscriber, passing: passed)
     {
@@ -415,7 +417,7 @@ package struct Subscribers: ~Copyable {
   }
 
   /// False if the socket takes nothing now, or never again.
-  private mutating func transmit(
+  private func transmit(
     _ message: RawSpan, to subscriber: Subscriber, passing passed: Handover?
   ) -> Bool {
     var sent =
@@ -441,7 +443,7 @@ package struct Subscribers: ~Copyable {
   }
 
   /// Answers with an error.
-  mutating func fail(_ subscriber: Subscriber, _ request: FrameHeader, _ error: ErrorNumber) {
+  func fail(_ subscriber: Subscriber, _ request: FrameHeader, _ error: ErrorNumber) {
     write(to: subscriber, isNews: false) { writer throws(MessageOverflow) in
       try writer.errorAnswer(to: request, error)
     }
@@ -449,7 +451,7 @@ package struct Subscribers: ~Copyable {
 
   /// Writes one answer to a request and sends it. One that would be longer than a message may be is refused with
   /// EMSGSIZE: nothing half is ever sent, and no request stays without an answer.
-  mutating func answer(
+  func answer(
     _ request: FrameHeader, to subscriber: Subscriber, _ body: (inout MessageWriter) throws(MessageOverflow) -> Void
   ) {
     if !write(to: subscriber, isNews: false, body) { fail(subscriber, request, .messageSize) }
@@ -459,7 +461,7 @@ package struct Subscribers: ~Copyable {
   ///
   /// - Returns: false if it did not fit; only CONFIG_DATA can be that long.
   @discardableResult
-  mutating func write(
+  func write(
     to subscriber: Subscriber, isNews: Bool, passing passed: Handover? = nil,
     _ body: (inout MessageWriter) throws(MessageOverflow) -> Void
   ) -> Bool {

@@ -5,7 +5,7 @@ import Provisioning
 
 /// The Trigger Database's socket (draft-schilcher-mobike-trigger-api-00, section 5).
 extension Subscribers {
-  mutating func serveTrigger(
+  func serveTrigger(
     _ bytes: RawSpan, from subscriber: Subscriber, _ state: inout NetworkState, _ moment: Moment
   ) {
     count(.triggerRequests)
@@ -61,7 +61,7 @@ extension Subscribers {
 
   /// The trigger with this id, of a type that is allowed. Who is allowed none learns nothing of what exists.
   private func existing(
-    _ identifier: UInt32, _ state: NetworkState, _ allowed: TriggerTypes
+    _ identifier: UInt32, _ state: borrowing NetworkState, _ allowed: TriggerTypes
   ) throws(ErrorNumber) -> Trigger {
     try allow(!allowed.isEmpty)
     guard let trigger = state.triggers[identifier] else { throw .noSuchEntry }
@@ -81,7 +81,7 @@ extension Subscribers {
     }
   }
 
-  private mutating func answer(
+  private func answer(
     _ subscriber: Subscriber, _ request: FrameHeader, _ trigger: Trigger, _ addresses: TriggerAddresses,
     origin: Origin? = nil
   ) {
@@ -92,9 +92,9 @@ extension Subscribers {
 
   // MARK: Registration and replay
 
-  private mutating func register(
+  private func register(
     _ subscriber: Subscriber, _ request: FrameHeader, _ extensions: TriggerExtensions, _ filter: TriggerFilter?,
-    _ state: NetworkState
+    _ state: borrowing NetworkState
   ) {
     // What it was to be told before is told as it wanted it then.
     deliverBatch(to: subscriber)
@@ -113,7 +113,7 @@ extension Subscribers {
 
   /// Walks on as far as the socket takes it, in bites. News of what the walk has not reached are left out until then: it will
   /// meet them in their latest form, so that nothing is missed and nothing doubled.
-  mutating func replay(_ subscriber: Subscriber, _ state: NetworkState) {
+  func replay(_ subscriber: Subscriber, _ state: borrowing NetworkState) {
     let exact = subscriber.filter?.exact
     for _ in 0..<Self.replayBite {
       guard subscriber.isReplaying, subscriber.queue.isEmpty, subscriber.hears else { return }
@@ -139,7 +139,7 @@ extension Subscribers {
       let sequence = subscriber.nextSequence()
       write(to: subscriber, isNews: false) { writer throws(MessageOverflow) in
         let notification = try writer.notification(
-          trigger.payload, addresses: trigger.addresses.payloads.span, origin: trigger.origin, pid: 0)
+          trigger.payload, addresses: trigger.addresses, origin: trigger.origin, pid: 0)
         writer.prepare(notification, cause: .add, sequence: sequence, extensions: extensions)
       }
     }
@@ -151,7 +151,7 @@ extension Subscribers {
   ///
   /// What a subscriber asked for and may read is a view of the database: a trigger that a MODIFY brings into it is told
   /// as added, one that it takes out as deleted.
-  mutating func tell(_ change: TriggerChange, _ trigger: Trigger, pid: UInt32) {
+  func tell(_ change: TriggerChange, _ trigger: Trigger, pid: UInt32) {
     if registered.isEmpty, ringSeats.isEmpty { return }
     var losing: [Subscriber] = []
     notify(trigger, pid: pid, forAll: change.cause) { subscriber in
@@ -172,17 +172,16 @@ extension Subscribers {
 
   /// A NOTIFY to each registered subscriber for whom `cause` gives one. `forAll` is what it says to those who are told of
   /// every trigger: they get it with the batch, or from the ring.
-  private mutating func notify(
+  private func notify(
     _ trigger: Trigger, pid: UInt32, forAll: TriggerMessageType? = nil, cause: (Subscriber) -> TriggerMessageType?
   ) {
     var memory = scratch.takeAnswer()
     defer { scratch.giveAnswer(memory) }
     var span = memory.mutableSpan
     var writer = MessageWriter(unsafe span.mutableBytes)
-    let addresses = trigger.addresses.payloads
     do throws(MessageOverflow) {
       let notification = try writer.notification(
-        trigger.payload, addresses: addresses.span, origin: trigger.origin, pid: pid)
+        trigger.payload, addresses: trigger.addresses, origin: trigger.origin, pid: pid)
       if let forAll {
         publish(notification, forAll, from: &writer)
         if !registered.isEmpty { keep(notification, forAll, writer.message) }

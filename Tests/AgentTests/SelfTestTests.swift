@@ -24,23 +24,24 @@ import Testing
     Capture(subject: "PVD_ANNOUNCEMENT") { $1(&$0.announcement) },
   ]
 
-  private func lines(_ test: SelfTest) -> [Substring] {
-    String(decoding: test.report, as: UTF8.self).split(separator: "\n")
+  private func run(_ captures: SelfTestCaptures = SelfTestCaptures()) -> (hasPassed: Bool, lines: [Substring]) {
+    let test = SelfTest(captures)
+    return (test.hasPassed, String(decoding: test.report, as: UTF8.self).split(separator: "\n"))
   }
 
   private func expectFailure(of capture: Capture, _ change: (inout [UInt8]) -> Void) {
     var captures = SelfTestCaptures()
     capture.change(&captures, change)
-    let test = SelfTest(captures)
+    let test = run(captures)
     #expect(!test.hasPassed)
-    #expect(lines(test).contains { $0.hasPrefix("FAILED  \(capture.subject): ") }, "\(lines(test))")
+    #expect(test.lines.contains { $0.hasPrefix("FAILED  \(capture.subject): ") }, "\(test.lines)")
   }
 
   @Test func `the built-in captures pass`() {
-    let test = SelfTest()
+    let test = run()
     #expect(test.hasPassed)
-    #expect(lines(test).count == 9)
-    for line in lines(test) { #expect(line.hasPrefix("ok  ")) }
+    #expect(test.lines.count == 9)
+    for line in test.lines { #expect(line.hasPrefix("ok  ")) }
   }
 
   @Test(arguments: captures) func `a capture that is cut short fails`(_ capture: Capture) {
@@ -54,6 +55,6 @@ import Testing
   @Test func `what refused a capture is named`() {
     var captures = SelfTestCaptures()
     captures.icmpv6Error[60] ^= 1
-    #expect(lines(SelfTest(captures)).contains("FAILED  ICMPv6 error: no DEST_UNREACHABLE, icmp.checksum"))
+    #expect(run(captures).lines.contains("FAILED  ICMPv6 error: no DEST_UNREACHABLE, icmp.checksum"))
   }
 }

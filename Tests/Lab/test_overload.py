@@ -63,6 +63,26 @@ def test_resync(lab: Lab, up0: Uplink, agent: Agent, tdb: Tdb, mif: MifEar) -> N
     tell(f"     { ({name: n for name, n in counters.items() if n and name.startswith('kernel.')}) }")
 
 
+@pytest.mark.configuration("control-ring = 1048576\n")
+def test_more_than_a_look(lab: Lab, up0: Uplink, agent: Agent, mif: MifEar) -> None:
+    """More advertisements wait than the agent takes at a look, and nothing comes behind them: all are heard."""
+    mif.mark()
+    before = mif.client.statistics()["capture.control.packets"]
+    agent.child.signal(SIGSTOP)
+    try:
+        with lab.r1.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as raw:
+            wire = RouterAdvertisement(options=[advertise.prefix(f"{up0.prefix6}/64")]).wire
+            for _ in range(400):
+                advertise.send(raw, lab.r1.index("host0"), wire)
+    finally:
+        agent.child.signal(SIGCONT)
+    # A question would have it look once more.
+    time.sleep(1)
+    counters = mif.client.statistics()
+    assert counters["capture.control.packets"] - before == 400
+    assert counters["capture.control.dropped"] == 0
+
+
 @pytest.mark.configuration(ROOMY)
 def test_many_addresses(lab: Lab, tdb: Tdb, mif: MifEar) -> None:
     """A thousand addresses come and go: each is told once, in both directions."""

@@ -47,7 +47,7 @@ import Wire
       let bytes = try written { writer throws(MessageOverflow) in
         let addresses = [MessageTests.local, MessageTests.destination]
         let notification = try writer.notification(
-          MessageTests.unreachable, addresses: addresses.span, origin: MessageTests.origin, pid: 0)
+          MessageTests.unreachable, addresses: addresses, origin: MessageTests.origin, pid: 0)
         writer.prepare(notification, cause: .modify, sequence: 99, extensions: before)
         let length = writer.prepare(notification, cause: .add, sequence: 1, extensions: extensions)
         #expect(length == Vector.named(name).bytes.count)
@@ -326,7 +326,7 @@ import Wire
       #expect(throws: MessageOverflow.self) {
         try written(capacity: capacity) { writer throws(MessageOverflow) in
           _ = try writer.notification(
-            MessageTests.unreachable, addresses: addresses.span, origin: MessageTests.origin, pid: 0)
+            MessageTests.unreachable, addresses: addresses, origin: MessageTests.origin, pid: 0)
         }
       }
     }

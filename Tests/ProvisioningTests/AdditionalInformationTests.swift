@@ -13,7 +13,7 @@ import Wire
   private let text = Array(#"{"identifier":"pvd.example.net"}"#.utf8)
 
   private static func host(seed: UInt64 = 0) -> Host {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.state.fetchesInformation = true
     host.state.random = RandomTimes(seed: seed)
     return host
@@ -32,7 +32,7 @@ import Wire
 
   /// A host with an address in the PvD, asked once, and not answered yet.
   private func asking() throws -> (Host, InformationFetch) {
-    var host = Self.host()
+    let host = Self.host()
     host.hear(ra())
     host.address(address)
     host.wait(2)
@@ -54,7 +54,7 @@ import Wire
   // MARK: Asking
 
   @Test func `With H it is fetched once, through the PvD that asks for it`() throws {
-    var (host, fetch) = try asking()
+    let (host, fetch) = try asking()
     let domain = try #require(host.state.domains(of: Host.up0)?.first)
     #expect(fetch.pvd == domain.id && fetch.name == Array(name.utf8) && fetch.interface == Host.up0)
     host.hear(ra())
@@ -64,7 +64,7 @@ import Wire
   }
 
   @Test func `Without H hosts MUST NOT ask`() {
-    var host = Self.host()
+    let host = Self.host()
     host.hear(ra(http: false))
     host.address(address)
     host.wait(3600)
@@ -76,7 +76,7 @@ import Wire
   func `It is fetched after a random time between zero and 2^(10 + Delay) milliseconds`(_ delay: Int) {
     var times: Set<UInt64> = []
     for seed in 0..<32 {
-      var host = Self.host(seed: UInt64(seed))
+      let host = Self.host(seed: UInt64(seed))
       host.hear(ra(delay: delay))
       host.address(address)
       let start = host.moment.instant.nanoseconds
@@ -93,7 +93,7 @@ import Wire
   }
 
   @Test func `It waits for an address of the PvD to ask from`() {
-    var host = Self.host()
+    let host = Self.host()
     host.hear(ra())
     host.wait(100)
     #expect(host.state.takeInformationFetches() == [])
@@ -105,7 +105,7 @@ import Wire
   }
 
   @Test func `Nobody fetches where nobody is to`() {
-    var host = Self.host()
+    let host = Self.host()
     host.state.fetchesInformation = false
     host.hear(ra())
     host.address(address)
@@ -117,7 +117,7 @@ import Wire
   // MARK: What is known
 
   @Test func `A checked object is data of the element, and news`() throws {
-    var (host, fetch) = try asking()
+    let (host, fetch) = try asking()
     host.state.informationFetched(fetch, known(host), at: host.moment)
     #expect(host.told() == ["ELEMENT \(name) RA"])
     #expect(information(host).map { $0.value } == [.text(text)])
@@ -128,7 +128,7 @@ import Wire
   }
 
   @Test func `Whenever the expiry date is reached, hosts MUST stop using it`() throws {
-    var (host, fetch) = try asking()
+    let (host, fetch) = try asking()
     host.state.informationFetched(fetch, known(host, for: 100), at: host.moment)
     host.told()
     host.wait(99)
@@ -139,7 +139,7 @@ import Wire
   }
 
   @Test func `An update is fetched at a random time in the second half of its life, and replaces it`() throws {
-    var (host, fetch) = try asking()
+    let (host, fetch) = try asking()
     host.state.informationFetched(fetch, known(host, for: 1000), at: host.moment)
     host.told()
     host.wait(499)
@@ -152,14 +152,14 @@ import Wire
   }
 
   @Test func `An object that has expired is refused`() throws {
-    var (host, fetch) = try asking()
+    let (host, fetch) = try asking()
     host.state.informationFetched(fetch, known(host, for: 0), at: host.moment)
     #expect(information(host).isEmpty && host.count(.informationRefused) == 1)
     #expect(host.told() == [])
   }
 
   @Test func `Another sequence number: hosts MUST stop using it, and fetch it anew`() throws {
-    var (host, fetch) = try asking()
+    let (host, fetch) = try asking()
     host.state.informationFetched(fetch, known(host), at: host.moment)
     host.told()
     host.wait(60)
@@ -171,7 +171,7 @@ import Wire
   }
 
   @Test func `A sequence number that changes during a fetch makes its answer worthless`() throws {
-    var (host, fetch) = try asking()
+    let (host, fetch) = try asking()
     host.hear(ra(sequence: 2))
     host.told()
     host.state.informationFetched(fetch, known(host), at: host.moment)
@@ -181,7 +181,7 @@ import Wire
   }
 
   @Test func `Two routers of a PvD that count apart are no change`() throws {
-    var (host, fetch) = try asking()
+    let (host, fetch) = try asking()
     host.hear(ra(sequence: 9, from: 2))
     host.wait(20)
     host.state.informationFetched(fetch, known(host), at: host.moment)
@@ -198,7 +198,7 @@ import Wire
   }
 
   @Test func `H gone: what it led to is dropped`() throws {
-    var (host, fetch) = try asking()
+    let (host, fetch) = try asking()
     host.state.informationFetched(fetch, known(host), at: host.moment)
     host.told()
     host.hear(ra(http: false))
@@ -210,7 +210,7 @@ import Wire
   }
 
   @Test func `The PvD gone: an answer that comes then is nobody's, and nothing is left`() throws {
-    var (host, fetch) = try asking()
+    let (host, fetch) = try asking()
     host.link(isUp: false)
     host.state.informationFetched(fetch, known(host), at: host.moment)
     host.wait(20)
@@ -225,14 +225,14 @@ import Wire
     (IPPrefix(.v6(prefix(1)), 65), false), (IPPrefix(.v6(prefix(2)), 48), false), (IPPrefix(v6(7), 64), true),
   ])
   func `Every PIO must be covered, bit by bit`(_ listed: IPPrefix, _ isCovered: Bool) throws {
-    var (host, fetch) = try asking()
+    let (host, fetch) = try asking()
     host.state.informationFetched(fetch, known(host, [listed]), at: host.moment)
     #expect(information(host).isEmpty != isCovered)
     host.told()
   }
 
   @Test func `A router that then advertises another prefix is misconfigured: it MUST NOT be used`() throws {
-    var (host, fetch) = try asking()
+    let (host, fetch) = try asking()
     host.state.informationFetched(fetch, known(host), at: host.moment)
     host.told()
     host.hear(ra([prefix(1), prefix(2)]))
@@ -243,7 +243,7 @@ import Wire
   // MARK: Failures and limits
 
   @Test func `Refused: it MUST NOT be requested again as long as the host is attached`() throws {
-    var (host, fetch) = try asking()
+    let (host, fetch) = try asking()
     host.state.informationFetched(fetch, .refused, at: host.moment)
     host.hear(ra(sequence: 2))
     host.wait(7000)
@@ -294,7 +294,7 @@ import Wire
   }
 
   @Test func `Also where the PvD was away meanwhile`() throws {
-    var (host, fetch) = try asking()
+    let (host, fetch) = try asking()
     host.state.informationFetched(fetch, known(host), at: host.moment)
     host.hear(ra(http: false))
     host.hear(ra())
@@ -306,7 +306,7 @@ import Wire
   }
 
   @Test func `No more than five requests on a network within 10 seconds, one at a time`() {
-    var host = Self.host()
+    let host = Self.host()
     for number in 0..<12 { host.hear(ra(name: "pvd\(number).example.net", from: UInt64(1 + number))) }
     host.address(address)
     var asked: [UInt64] = []
@@ -325,7 +325,7 @@ import Wire
   }
 
   @Test func `After ten failures nothing more is requested on that network`() {
-    var host = Self.host()
+    let host = Self.host()
     for number in 0..<16 { host.hear(ra(name: "pvd\(number).example.net", from: UInt64(1 + number))) }
     host.address(address)
     var count = 0

@@ -25,7 +25,7 @@ import Wire
   // MARK: PvD, element, address
 
   @Test func `An advertisement is a PvD, then its element, then the address that the kernel made of it`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(ra([Build.pio(prefix(1))]))
     #expect(host.told() == ["PVD \(one)", "ELEMENT \(one) RA"])
     host.address(address)
@@ -33,7 +33,7 @@ import Wire
   }
 
   @Test func `What arrives at a port is its master's, and a VRF's port keeps it`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.link(Host.up1, master: Host.up0, handsFramesOn: true)
     host.told()
     host.hear(ra([Build.pio(prefix(1))]), on: Host.up1)
@@ -59,7 +59,7 @@ import Wire
   }
 
   @Test func `An address that was there before its advertisement moves to its PvD`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.address(address)
     let ofKernel = host.state.domains(of: Host.up0)?.first?.id
     #expect(
@@ -77,7 +77,7 @@ import Wire
   }
 
   @Test func `An advertisement that only extends lifetimes is no news`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     let packet = ra([Build.pio(prefix(1)), Build.rdnss([dns1]), Build.dnssl(Build.name("example.com"))])
     host.hear(packet)
     host.told()
@@ -128,7 +128,7 @@ import Wire
       after: [Build.option(37, Array("https://b/".utf8))]),
   ])
   func `What changes is told as the element`(_ change: Change) {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(ra(change.before))
     host.told()
     host.hear(ra(change.after, flags: change.flags))
@@ -138,7 +138,7 @@ import Wire
   }
 
   @Test func `A router has one captive portal (RFC 8910, 2)`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     for letter in ["a", "b", "c"] { host.hear(ra([Build.option(37, Array("https://\(letter)/".utf8))])) }
     #expect(
       host.items(.captivePortal, of: .routerAdvertisement, in: one).map { $0.value } == [
@@ -148,14 +148,14 @@ import Wire
   }
 
   @Test func `An MTU above the link's is ignored (RFC 4861, 6.3.4)`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(ra([Build.option(5, [0, 0] + Build.u32(9000))]))
     #expect(host.items(.mtu, of: .routerAdvertisement, in: one).isEmpty)
     host.told()
   }
 
   @Test func `Fields of value 0 are unspecified: what was said before stays (RFC 4861, 6.3.4)`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(ra([]))
     host.told()
     var silent = Array(Build.raHeader())
@@ -168,7 +168,7 @@ import Wire
   // MARK: Lifetimes
 
   @Test func `Router Lifetime 0 ends the default router and nothing else (RFC 4861, 6.3.4)`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(ra([Build.pio(prefix(1)), Build.rdnss([dns1])]))
     host.told()
     host.hear(ra([], lifetime: 0))
@@ -179,7 +179,7 @@ import Wire
   }
 
   @Test func `Router Lifetime 0 alone ends the PvD`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(ra([]))
     host.told()
     host.hear(ra([], lifetime: 0))
@@ -188,7 +188,7 @@ import Wire
   }
 
   @Test func `Everything runs out at its own time, in that order`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(
       ra(
         [
@@ -217,7 +217,7 @@ import Wire
   }
 
   @Test func `After a sleep, what ran out meanwhile goes in the order in which it did`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(ra([Build.rdnss([dns1], lifetime: 10), Build.rdnss([dns2], lifetime: 50)], lifetime: 5))
     host.hear(ra([Build.rdnss([dns1], lifetime: 30)], from: 2, lifetime: 5))
     host.told()
@@ -230,7 +230,7 @@ import Wire
   }
 
   @Test func `A lifetime of 0xFFFFFFFF never ends (RFC 4861, 4.6.2)`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(ra([Build.pio(prefix(1), valid: .max, preferred: .max)], lifetime: 10))
     host.wait(4_000_000_000)
     #expect(host.items(.prefixes, of: .routerAdvertisement, in: one).map { $0.validLifetime } == [.max])
@@ -254,7 +254,7 @@ import Wire
     TwoHours(testDescription: "else two hours, for 0 too", known: .max, heard: 0, result: 7200),
   ])
   func `No advertisement ends a prefix of addresses before two hours (RFC 4862, 5.5.3 e)`(_ rule: TwoHours) {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(ra([Build.pio(prefix(1), valid: rule.known, preferred: 0)]))
     host.hear(ra([Build.pio(prefix(1), valid: rule.heard, preferred: 0)]))
     #expect(host.items(.prefixes, of: .routerAdvertisement, in: one).map { $0.validLifetime } == [rule.result])
@@ -269,7 +269,7 @@ import Wire
   func `Nor does one that says nothing of addresses (RFC 4862, 5.5.3 a and c)`(
     _ option: (flags: UInt8, preferred: UInt32)
   ) {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(ra([Build.pio(prefix(1), valid: 5000, preferred: 4000)]))
     host.address(address)
     host.told()
@@ -281,7 +281,7 @@ import Wire
   }
 
   @Test func `The preferred lifetime always follows (RFC 4862, 5.5.3 e)`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(ra([Build.pio(prefix(1), valid: 7000, preferred: 7000)]))
     host.hear(ra([Build.pio(prefix(1), valid: 100, preferred: 0)]))
     let items = host.items(.prefixes, of: .routerAdvertisement, in: one)
@@ -290,7 +290,7 @@ import Wire
   }
 
   @Test func `A prefix that nobody makes addresses of goes as it is told (RFC 4861, 6.3.4)`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(ra([Build.pio(prefix(1), flags: 0x80)]))
     host.hear(ra([Build.pio(prefix(1), flags: 0x80, valid: 0, preferred: 0)]))
     #expect(host.items(.prefixes, of: .routerAdvertisement, in: one).isEmpty)
@@ -300,7 +300,7 @@ import Wire
   // MARK: Routers
 
   @Test func `Two routers of one link are two PvDs, and nothing of one is the other's (RFC 7556)`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(ra([Build.pio(prefix(1)), Build.rdnss([dns1])]))
     host.hear(ra([Build.pio(prefix(2)), Build.rdnss([dns2])], from: 2))
     host.address(address)
@@ -315,7 +315,7 @@ import Wire
   }
 
   @Test func `A prefix that two routers advertise makes the address one of both PvDs`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(ra([Build.pio(prefix(1))]))
     host.hear(ra([Build.pio(prefix(1))], from: 2))
     host.told()
@@ -324,7 +324,7 @@ import Wire
   }
 
   @Test func `A shorter prefix takes nobody's address`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(ra([Build.pio(prefix(1))]))
     host.address(address)
     host.told()
@@ -333,7 +333,7 @@ import Wire
   }
 
   @Test func `Of two addresses the one of the next hop's prefix is preferred (RFC 6724, 5.5)`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     let other = IPPrefix(v6(0x10, net: 2), 64)
     host.address(address)
     host.address(other)
@@ -348,7 +348,7 @@ import Wire
   }
 
   @Test func `A flood of routers changes nothing for the established one`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(ra([Build.pio(prefix(1)), Build.rdnss([dns1])]))
     host.address(address)
     host.told()
@@ -369,7 +369,7 @@ import Wire
 
   /// The same against the agent itself, with as many as one likes: test_overload.py.
   @Test func `A hundred thousand advertisements of random routers and prefixes: bounded, the real one's intact`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     let real = ra([Build.pio(prefix(1)), Build.rdnss([dns1])])
     host.hear(real)
     host.address(address)
@@ -396,7 +396,7 @@ import Wire
   }
 
   @Test func `A flood of options of one router is bounded`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     for round in 0..<300 as Range<UInt64> { host.hear(ra([Build.rdnss([IPv6Address(1, round)])])) }
     #expect(host.state.interfaces[0].sources[0].items.count == 64)
     #expect(host.count(.itemsFull) == 300 - 62)
@@ -406,7 +406,7 @@ import Wire
   // MARK: The PvD option (RFC 8801)
 
   @Test func `A PvD option makes an explicit PvD by its name, whatever the case`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(ra([Build.pvd(Build.name("ISP.example.com"), [Build.pio(prefix(1)), Build.rdnss([dns1])])]))
     #expect(host.told() == ["PVD isp.example.com", "ELEMENT isp.example.com RA"])
     host.address(address)
@@ -420,7 +420,7 @@ import Wire
   }
 
   @Test func `Options outside of the PvD option are the implicit PvD's (RFC 8801, 3.4)`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(ra([Build.rdnss([dns1]), Build.pvd(isp, [Build.rdnss([dns2])])]))
     #expect(host.told() == ["PVD isp.example.com", "ELEMENT isp.example.com RA", "PVD \(one)", "ELEMENT \(one) RA"])
     let servers = { host.items(.dnsServers, of: .routerAdvertisement, in: $0).map { $0.value } }
@@ -432,7 +432,7 @@ import Wire
   }
 
   @Test func `With R the header inside is the explicit PvD's, the one outside the implicit PvD's (RFC 8801, 3.1)`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     let inner = Build.raHeader(flags: 0x08, lifetime: 600)
     host.hear(ra([Build.pvd(isp, flags: 0x2000, header: inner, [Build.rdnss([dns2])])]))
     #expect(host.told() == ["PVD isp.example.com", "ELEMENT isp.example.com RA", "PVD \(one)", "ELEMENT \(one) RA"])
@@ -444,7 +444,7 @@ import Wire
 
   @Test
   func `With R and Router Lifetime 0 outside, hosts that don't know PvDs get nothing, and there is no implicit PvD`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     let packet = ra([Build.pvd(isp, flags: 0x2000, header: Build.raHeader(lifetime: 600))], lifetime: 0)
     host.hear(packet)
     host.hear(packet)
@@ -452,7 +452,7 @@ import Wire
   }
 
   @Test func `A router that begins to name its PvD is no longer the implicit one's default router`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(ra([Build.rdnss([dns1], lifetime: 100)]))
     host.told()
     host.hear(ra([Build.pvd(isp, [Build.rdnss([dns1])])]))
@@ -463,7 +463,7 @@ import Wire
   }
 
   @Test func `Several routers of one PvD: the first one's end is a change of the element, the last one's its end`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(ra([Build.pvd(isp, [Build.pio(prefix(1), valid: 7200, preferred: 7200)])], lifetime: 100))
     host.hear(ra([Build.pvd(isp, [Build.rdnss([dns2], lifetime: 300)])], from: 2, lifetime: 300))
     #expect(host.told() == ["PVD isp.example.com", "ELEMENT isp.example.com RA", "ELEMENT isp.example.com RA"])
@@ -476,7 +476,7 @@ import Wire
   }
 
   @Test func `Another sequence number or flag of the PvD option is a change (RFC 8801, 3.1)`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(ra([Build.pvd(isp)]))
     host.told()
     host.hear(ra([Build.pvd(isp, sequence: 2)]))
@@ -486,7 +486,7 @@ import Wire
   }
 
   @Test func `What is malformed inside the PvD option is counted as it is outside`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(ra([Build.pvd(isp, [Build.pvd(Build.name("a.b"))]), Build.option(5, [0, 0] + Build.u32(100))]))
     #expect(host.count(.routerAdvertisementOptionsRefused) == 2)
     #expect(host.state.value(Refusal.pvdNested) == 1)
@@ -496,7 +496,7 @@ import Wire
   // MARK: The link
 
   @Test func `Link down ends what routers advertised, addresses and elements before the PvD`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(ra([Build.pio(prefix(1))]))
     host.address(address)
     host.told()
@@ -507,7 +507,7 @@ import Wire
   }
 
   @Test func `An advertisement on an unknown interface is counted`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(ra([]), on: 77)
     #expect(host.count(.unknownInterface) == 1)
     #expect(host.told() == [])

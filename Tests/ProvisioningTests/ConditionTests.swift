@@ -14,7 +14,7 @@ import Wire
 
   /// Carrier, usable addresses and default routers of both families.
   private func connected() -> Host {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.address(address4)
     host.address(address6)
     host.apply(.defaultRoute(gateway4))
@@ -27,7 +27,7 @@ import Wire
   // MARK: IF_ADDED, IF_REMOVED
 
   @Test func `IF_ADDED stands while the interface exists`() {
-    var host = Host()
+    let host = Host()
     host.link()
     #expect(host.told() == ["INTERFACE up0", "ADD IF_ADDED"])
     host.link(isUp: false)
@@ -37,7 +37,7 @@ import Wire
   }
 
   @Test func `IF_REMOVED goes after the hold time`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.apply(.linkRemoved(index: Host.up0))
     host.told()
     host.wait(59.999)
@@ -48,7 +48,7 @@ import Wire
   }
 
   @Test func `IF_REMOVED goes when the interface is back, under whatever index`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.apply(.linkRemoved(index: Host.up0))
     host.told()
     host.link(17, name: "up0")
@@ -58,7 +58,7 @@ import Wire
   }
 
   @Test func `IF_REMOVED goes when another interface takes the name`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.link(17, name: "new")
     host.apply(.linkRemoved(index: Host.up0))
     host.told()
@@ -67,7 +67,7 @@ import Wire
   }
 
   @Test func `IF_REMOVED names the addresses that the interface last had, each once`() {
-    var host = connected()
+    let host = connected()
     // The kernel's order for a link that is deleted: down, the addresses one by one, the link.
     host.link(isUp: false)
     host.removeAddress(address6)
@@ -80,14 +80,14 @@ import Wire
   }
 
   @Test func `IF_REMOVED names addresses that the kernel did not take away before the link`() {
-    var host = connected()
+    let host = connected()
     host.apply(.linkRemoved(index: Host.up0))
     #expect(host.standing.contains("IF_REMOVED \(text(address4)) \(text(address6))"))
     host.told()
   }
 
   @Test func `IF_REMOVED names no addresses of an earlier time that the link was up`() {
-    var host = connected()
+    let host = connected()
     host.link(isUp: false)
     host.removeAddress(address6)
     host.link()
@@ -98,7 +98,7 @@ import Wire
   }
 
   @Test func `IF_REMOVED names at most as many addresses as a message carries`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     for low in 1...40 { host.address(IPPrefix(v6(UInt64(low)), 64)) }
     host.apply(.linkRemoved(index: Host.up0))
     #expect(host.trigger(.interfaceRemoved)?.addresses.count == 16)
@@ -106,7 +106,7 @@ import Wire
   }
 
   @Test func `A renamed interface is the same one under its new name`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.link(name: "wan")
     #expect(host.told() == ["INTERFACE wan", "MODIFY IF_ADDED"])
     #expect(host.trigger(.interfaceAdded)?.origin.interfaceName == InterfaceName("wan".utf8))
@@ -116,7 +116,7 @@ import Wire
 
   @Test(arguments: [InterfaceAddress.Flags.tentative, .duplicate, [.tentative, .duplicate]])
   func `IF_ADDRCHANGED stands while the address is usable`(_ unusable: InterfaceAddress.Flags) {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.address(address6, unusable)
     #expect(host.told() == [])
     host.address(address6)
@@ -131,7 +131,7 @@ import Wire
   }
 
   @Test func `IF_ADDRCHANGED is modified when the address is deprecated, and when it is preferred again`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.address(address6, preferred: 100, valid: 200)
     host.told()
     host.wait(100)
@@ -144,7 +144,7 @@ import Wire
   }
 
   @Test func `IF_ADDRCHANGED is not modified for lifetimes: a renewal must not make a peer roam`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.address(address4, preferred: 300, valid: 300)
     host.told()
     host.wait(150)
@@ -153,7 +153,7 @@ import Wire
   }
 
   @Test func `Addresses of the host's own are no news to a peer`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.apply(
       .address(
         InterfaceAddress(interface: Host.up0, prefix: IPPrefix(.v4(IPv4Address(0x7F00_0001)), 8), isHostScope: true)))
@@ -161,7 +161,7 @@ import Wire
   }
 
   @Test func `Link-local addresses name their interface (RFC 4007)`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.address(IPPrefix(.v6(fe80(9)), 64))
     #expect(host.told() == ["ADD IF_ADDRCHANGED fe80::9/64"])
     #expect(host.trigger(.addressChanged)?.addresses[0].scope == Host.up0)
@@ -184,7 +184,7 @@ import Wire
     var established: String { "CONN_ESTABLISHED \(text(address))" }
     var lost: String { "CONN_LOST \(text(address))" }
     func connected() -> Host {
-      var host = Host.withLink()
+      let host = Host.withLink()
       host.address(address)
       host.apply(.defaultRoute(route))
       host.told()
@@ -194,7 +194,7 @@ import Wire
 
   @Test(arguments: Family.both)
   func `CONN_ESTABLISHED wants carrier, a usable address and a default router`(_ family: Family) {
-    var host = Host()
+    let host = Host()
     host.link(hasCarrier: false)
     host.address(family.address, .tentative)
     host.apply(.defaultRoute(family.route))
@@ -207,7 +207,7 @@ import Wire
 
   @Test(arguments: Family.both)
   func `CONN_LOST when the carrier goes, contradicted when it is back`(_ family: Family) {
-    var host = family.connected()
+    let host = family.connected()
     host.link(hasCarrier: false)
     #expect(host.toldTriggers() == ["DELETE \(family.established) contradicted", "ADD \(family.lost)"])
     host.wait(30)
@@ -219,7 +219,7 @@ import Wire
 
   @Test(arguments: Family.both)
   func `CONN_LOST goes after the hold time`(_ family: Family) {
-    var host = family.connected()
+    let host = family.connected()
     host.apply(.defaultRouteRemoved(family.route))
     #expect(host.toldTriggers() == ["DELETE \(family.established) contradicted", "ADD \(family.lost)"])
     host.wait(60)
@@ -230,7 +230,7 @@ import Wire
 
   @Test(arguments: Family.both)
   func `CONN_LOST when the gateway fails, and its end when it answers again`(_ family: Family) {
-    var host = family.connected()
+    let host = family.connected()
     let gateway = family.route.gateway!
     host.apply(.neighbour(interface: Host.up0, gateway, .failed))
     #expect(host.toldTriggers() == ["DELETE \(family.established) contradicted", "ADD \(family.lost)"])
@@ -243,7 +243,7 @@ import Wire
 
   @Test(arguments: Family.both)
   func `CONN_LOST comes before the last address goes`(_ family: Family) {
-    var host = family.connected()
+    let host = family.connected()
     host.removeAddress(family.address)
     #expect(
       host.toldTriggers() == [
@@ -254,7 +254,7 @@ import Wire
 
   @Test(arguments: Family.both)
   func `Another preferred source is a MODIFY`(_ family: Family) {
-    var host = family.connected()
+    let host = family.connected()
     host.address(family.other)
     #expect(host.toldTriggers() == ["ADD IF_ADDRCHANGED \(text(family.other))"])
     host.address(family.address, .deprecated)
@@ -268,7 +268,7 @@ import Wire
 
   @Test(arguments: Family.both)
   func `A replaced route, told before the old one goes, loses nothing`(_ family: Family) {
-    var host = family.connected()
+    let host = family.connected()
     var better = family.route
     better.metric = 50
     host.apply(.defaultRoute(better))
@@ -278,7 +278,7 @@ import Wire
 
   @Test(arguments: Family.both)
   func `Routes of other tables are not looked at`(_ family: Family) {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.address(family.address)
     host.told()
     var route = family.route
@@ -288,7 +288,7 @@ import Wire
   }
 
   @Test func `A gateway that failed for an old lease is asked anew for the next one`() {
-    var host = connected()
+    let host = connected()
     host.apply(.neighbour(interface: Host.up0, v4(1), .failed))
     host.removeAddress(address4)
     host.told()
@@ -298,7 +298,7 @@ import Wire
   }
 
   @Test func `A second gateway keeps the path while the first does not answer`() {
-    var host = connected()
+    let host = connected()
     host.apply(.defaultRoute(Host.route(v4(2), metric: 10)))
     host.told()
     host.apply(.neighbour(interface: Host.up0, v4(1), .failed))
@@ -308,14 +308,14 @@ import Wire
   }
 
   @Test func `An on-link default route wants no gateway`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.address(address4)
     host.apply(.defaultRoute(Host.route(nil)))
     #expect(host.toldTriggers().last == "ADD CONN_ESTABLISHED \(text(address4))")
   }
 
   @Test func `The route's own choice of source comes first (RFC 6724, 5)`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.address(address4)
     host.address(IPPrefix(v4(20), 24))
     host.apply(.defaultRoute(Host.route(v4(1), preferredSource: v4(20))))
@@ -323,7 +323,7 @@ import Wire
   }
 
   @Test func `The kernel drops IPv4 routes with their preferred source without a word`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.address(address4)
     host.address(IPPrefix(v4(20), 24))
     host.apply(.defaultRoute(Host.route(v4(1), preferredSource: v4(20))))
@@ -333,7 +333,7 @@ import Wire
   }
 
   @Test func `Link down: CONN_LOST of both families comes before the addresses go`() {
-    var host = connected()
+    let host = connected()
     host.link(isUp: false)
     host.removeAddress(address6)
     #expect(
@@ -345,7 +345,7 @@ import Wire
   }
 
   @Test func `Link deleted: CONN_LOST, addresses, PvDs, IF_ADDED, IF_REMOVED, interface`() {
-    var host = connected()
+    let host = connected()
     host.apply(.linkRemoved(index: Host.up0))
     let lines = host.told()
     #expect(
@@ -364,7 +364,7 @@ import Wire
   }
 
   @Test func `A default route counts in its link's table: the main one, or that of the VRF`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.address(address4)
     host.told()
     host.apply(.defaultRoute(Host.route(v4(1), table: 10)))
@@ -377,7 +377,7 @@ import Wire
   }
 
   @Test func `CONN_LOST of a link that is gone is contradicted when it is back and connected`() {
-    var host = connected()
+    let host = connected()
     host.apply(.linkRemoved(index: Host.up0))
     host.link(9, name: "up0")
     host.address(address4, on: 9)
@@ -395,7 +395,7 @@ import Wire
   @Test func `Links that come and go do not pile CONN_LOST up`() {
     var limits = Limits()
     limits.interfaces = 8
-    var host = Host(limits: limits)
+    let host = Host(limits: limits)
     for round in 0..<200 as Range<UInt32> {
       let index = round + 2
       host.link(index, name: "ppp\(round)")

@@ -24,7 +24,7 @@ import Wire
     _ row: Row, of element: ElementType, in pvd: String, _ host: Host, lease: UInt32,
     sourceLocation: SourceLocation = #_sourceLocation
   ) {
-    var host = host
+    let host = host
     host.wait(600)
     let valid = row.left ?? lease
     let expected = row.values.map {
@@ -85,13 +85,13 @@ import Wire
       values: [.bytes([1, 2, 3, 4, 5, 6]), .bytes([6, 5, 4, 3, 2, 1])], left: .max),
   ])
   func `from a Router Advertisement`(_ row: Row) {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(Build.ra(row.options, lifetime: 1800))
     expect(row, of: .routerAdvertisement, in: "up0/ra/fe80::1", host, lease: 0)
   }
 
   @Test func `the PvD option's own`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(
       Build.ra([
         Build.pvd(
@@ -105,7 +105,7 @@ import Wire
   }
 
   @Test func `an encrypted resolver whose lifetime is told anew is the same one, and with 0 it is gone`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(Build.ra([Build.option(144, Self.encrypted(lifetime: 3600))]))
     host.told()
     host.wait(100)
@@ -120,7 +120,7 @@ import Wire
 
   @Test func `an unread option stays until it is told anew, and what is told again is no news`() {
     let pvd = "up0/ra/fe80::1"
-    var host = Host.withLink()
+    let host = Host.withLink()
     let first = Build.option(200, [1, 2, 3, 4, 5, 6])
     host.hear(Build.ra([first]))
     host.told()
@@ -137,7 +137,7 @@ import Wire
   }
 
   @Test func `unread options are bounded, and what is left out is counted`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     for type in 200..<210 as Range<UInt8> {
       host.hear(Build.ra([Build.option(type, [UInt8](repeating: type, count: 1022))]))
     }
@@ -214,7 +214,7 @@ import Wire
       options: [Build.dhcpv4Option(162, [0, 9, 1])], values: []),
   ])
   func `from DHCPv4`(_ row: Row) {
-    var host = Host.withLink()
+    let host = Host.withLink()
     let hardware = Build.hostHardwareAddress
     host.hear(
       Build.udp4(
@@ -279,7 +279,7 @@ import Wire
   }
 
   private func asking(_ type: UInt8) -> Host {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(
       Build.ra([Build.pio(prefix(1), flags: 0x80, valid: 90_000, preferred: 0)], flags: 0xC0, lifetime: 9000))
     host.hear(Build.dhcpv6(type, Build.identifiers, to: 547, transaction: 7), outgoing: true)
@@ -292,19 +292,19 @@ import Wire
     Build.iaAddress(IPv6Address(prefix(1).high, 0x10), preferred: 3600, valid: 7200))
 
   @Test(arguments: fromDHCPv6) func `from DHCPv6 with an address`(_ row: Row) {
-    var host = asking(3)
+    let host = asking(3)
     host.hear(answer(Self.leased + row.options.flatMap { $0 }))
     expect(row, of: .dhcpv6, in: "up0/ra/fe80::1", host, lease: 6600)
   }
 
   @Test(arguments: fromDHCPv6) func `from DHCPv6 without addresses`(_ row: Row) {
-    var host = asking(11)
+    let host = asking(11)
     host.hear(answer(row.options.flatMap { $0 } + Build.dhcpv6Option(32, Build.u32(1200))))
     expect(row, of: .dhcpv6, in: "up0/ra/fe80::1", host, lease: 1200)
   }
 
   @Test func `a DHCPv6 lease`() {
-    var host = asking(3)
+    let host = asking(3)
     host.hear(answer(Self.leased))
     expect(
       Row(
@@ -330,7 +330,7 @@ import Wire
 
   /// With an address leased beside them, and without.
   @Test(arguments: [leased, []]) func `prefixes are renewed, left alone, taken back and given back`(_ beside: [UInt8]) {
-    var host = asking(3)
+    let host = asking(3)
     host.hear(answer(beside + delegated(8) + delegated(9, valid: 3600)))
     host.told()
     #expect(delegations(host) == ["2001:db8:8::/56 7200", "2001:db8:9::/56 3600"])
@@ -354,7 +354,7 @@ import Wire
   }
 
   @Test func `prefixes outlive the addresses leased beside them`() {
-    var host = asking(3)
+    let host = asking(3)
     let short = Build.iaNA(Build.iaAddress(IPv6Address(prefix(1).high, 0x10), preferred: 60, valid: 60))
     host.hear(answer(short + delegated(8)))
     host.told()
@@ -366,13 +366,13 @@ import Wire
   }
 
   @Test func `a prefix is delegated where no address was to be had`() {
-    var host = asking(3)
+    let host = asking(3)
     host.hear(answer(Build.iaNA(Build.dhcpv6Option(13, [0, 2])) + delegated(8)))
     #expect(delegations(host) == ["2001:db8:8::/56 7200"])
   }
 
   @Test func `an association that failed delegates nothing`() {
-    var host = asking(3)
+    let host = asking(3)
     let failed = Build.iaPrefix(prefix(8), 56, preferred: 10, valid: 10) + Build.dhcpv6Option(13, [0, 6])
     host.hear(answer(Self.leased + Build.dhcpv6Option(25, Self.delegation(failed))))
     #expect(delegations(host) == [])
@@ -382,7 +382,7 @@ import Wire
 
   @Test func `what is configured by hand`() {
     let pvd = "up0/kernel"
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.address(IPPrefix(v4(10), 24))
     host.address(IPPrefix(v4(11), 24), preferred: 100, valid: 200)
     host.address(IPPrefix(v6(0x10), 64), preferred: 1000, valid: 2000)
@@ -409,7 +409,7 @@ import Wire
 
   @Test func `each change of it is told as the element`() {
     let pvd = "up0/kernel"
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.address(IPPrefix(v4(10), 24))
     host.told()
     host.link(mtu: 1400)
@@ -423,7 +423,7 @@ import Wire
   }
 
   @Test func `what somebody on the network configured is not the kernel's`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(Build.ra([Build.pio(prefix(1), flags: 0xC0)]))
     host.address(IPPrefix(v6(0x10), 64))
     host.apply(.defaultRoute(Host.route(.v6(Build.router), .v6)))

@@ -11,13 +11,13 @@ import Wire
   private static let site = IPv6Address(0x2001_0db8_00ff_0000, 0)
 
   private func delegated() -> Host {
-    var host = Host.withLink()
-    delegate(&host)
+    let host = Host.withLink()
+    delegate(host)
     host.told()
     return host
   }
 
-  private func delegate(_ host: inout Host) {
+  private func delegate(_ host: Host) {
     host.hear(Build.dhcpv6(3, Build.identifiers, to: 547), outgoing: true)
     let association = Build.u32(2) + Build.u32(100) + Build.u32(200) + Build.iaPrefix(Self.site, 56)
     host.hear(Build.reply(Build.dhcpv6Option(25, association)))
@@ -43,7 +43,7 @@ import Wire
     PIO(testDescription: "L, A, R and P are kept (RFC 6275, 7.2)", isDelegated: false, sent: 0xF0, result: 0xF0),
   ])
   func `A host with a delegated prefix makes no addresses of a prefix with P (RFC 9762)`(_ pio: PIO) {
-    var host = pio.isDelegated ? delegated() : Host.withLink()
+    let host = pio.isDelegated ? delegated() : Host.withLink()
     host.hear(Build.ra([Build.pio(prefix(1), flags: pio.sent)], source: fe80(1)))
     #expect(flags(host) == [pio.result])
     host.told()
@@ -51,11 +51,11 @@ import Wire
 
   /// It makes addresses of it until then, and those live on.
   @Test func `An address that there is before the delegation stays in its PvD`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     let address = IPPrefix(v6(0x10), 64)
     host.hear(Build.ra([Build.pio(prefix(1), flags: 0xD0)], source: fe80(1)))
     host.address(address)
-    delegate(&host)
+    delegate(host)
     host.hear(Build.ra([Build.pio(prefix(1), flags: 0xD0, valid: 10, preferred: 0)], source: fe80(1)))
     #expect(flags(host) == [0xD0])
     #expect(host.items(.prefixes, of: .routerAdvertisement, in: one).map { $0.validLifetime } == [7200])

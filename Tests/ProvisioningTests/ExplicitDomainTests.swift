@@ -20,7 +20,7 @@ import Wire
   }
 
   @Test func `A router from implicit to explicit and back takes its addresses along (3.4)`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     let implicit = ra([Build.pio(prefix(1), valid: 1000, preferred: 1000)])
     host.hear(implicit)
     host.address(address)
@@ -38,7 +38,7 @@ import Wire
   }
 
   @Test func `Several explicit PvDs of one link are apart, each with its own addresses`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(ra(explicit()))
     host.hear(ra(explicit("other.example.net", net: 2), from: 2))
     host.told()
@@ -53,7 +53,7 @@ import Wire
 
   /// RFC 8801, 3.4: a PvD is of one interface, until somebody says otherwise.
   @Test func `An explicit PvD on two interfaces is two`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.link(Host.up1)
     host.told()
     host.hear(ra(explicit()))
@@ -67,7 +67,7 @@ import Wire
   }
 
   @Test func `A sequence number that changes, wraps around even, keeps the PvD (3.1)`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(ra(explicit(sequence: 65_535)))
     host.told()
     let id = host.state.domains(of: Host.up0)!.map(\.id)
@@ -79,7 +79,7 @@ import Wire
   /// The kernel's addresses come first then, with what is left of their lifetimes; who brought them is known again with
   /// the next advertisement, or with the next answer to the DHCP client.
   @Test func `After a restart each address finds the PvD that brought it`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     let leased = IPPrefix(v4(10), 24)
     let byHand = IPPrefix(v6(0x99, net: 9), 64)
     host.address(address, .advertised, preferred: 500, valid: 900)
@@ -103,7 +103,7 @@ import Wire
   /// IFA_PROTO and a route's protocol tell that a router was there before the agent was: it is worth asking.
   @Test func `Routers that were there before the agent are known by what the kernel has from them`() {
     func isUnheard(_ host: Host) -> Bool? { host.state.condition(of: Host.up0)?.hasUnheardRouter }
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.address(IPPrefix(v6(0x99, net: 9), 64), .permanent)
     host.apply(.defaultRoute(Host.route(.v6(fe80(1)), .v6)))
     #expect(isUnheard(host) == false, "by hand")
@@ -122,7 +122,7 @@ import Wire
 
   /// Of several PvDs the path is through the one whose router the kernel prefers (RFC 4191, 3.2 by the route's metric).
   @Test func `Of two routers the preferred one's PvD is the path's`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(ra(explicit()))
     host.hear(ra(explicit("other.example.net", net: 2), from: 2))
     host.address(address)

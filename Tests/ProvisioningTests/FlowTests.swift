@@ -24,7 +24,7 @@ import Wire
   private let told = "DEST_UNREACHABLE 192.0.2.10/32 198.51.100.7/32"
 
   private func host(_ limits: Limits = Limits(), kinds: UnreachableKinds = .default) -> Host {
-    var host = Host.withLink(limits: limits, kinds: kinds)
+    let host = Host.withLink(limits: limits, kinds: kinds)
     host.address(IPPrefix(.v4(Build.host4), 24))
     host.address(IPPrefix(.v6(Build.global), 64))
     host.told()
@@ -38,7 +38,7 @@ import Wire
   }
 
   @Test func `What is not live, or not known to be, is counted and told to nobody`() {
-    var host = host()
+    let host = host()
     host.hear(error(1))
     #expect(host.told() == [] && host.count(.icmpFlowNotOurs) == 1)
     flows.isUnknown = true
@@ -51,7 +51,7 @@ import Wire
   }
 
   @Test func `Repeats of a live flow are asked for once a second`() {
-    var host = host()
+    let host = host()
     flows.live = [1]
     for number in 0..<3000 as Range<UInt32> {
       host.hear(error(1, sequence: number))
@@ -63,7 +63,7 @@ import Wire
   }
 
   @Test func `Forged repeats neither count, nor change what is told, nor keep it standing`() {
-    var host = host()
+    let host = host()
     flows.live = [1]
     host.hear(error(1))
     host.told()
@@ -79,7 +79,7 @@ import Wire
   }
 
   @Test func `Another live flow of the path keeps it as well`() {
-    var host = host()
+    let host = host()
     flows.live = [1, 2]
     host.hear(error(1))
     host.hear(error(2))
@@ -91,7 +91,7 @@ import Wire
   @Test func `In the wildcard entry of a full table each destination is asked for`() {
     var limits = Limits()
     limits.unreachablePaths = 4
-    var host = host(limits)
+    let host = host(limits)
     flows.live = [1]
     for far in 10..<14 as Range<UInt32> { host.hear(error(1, to: IPv4Address(far))) }
     flows.asked = []
@@ -101,7 +101,7 @@ import Wire
   }
 
   @Test func `What is ignored anyway is not asked for`() {
-    var host = host()
+    let host = host()
     host.hear(Build.icmp4(3, 3, Build.quote4(6, Build.tcp)))
     host.hear(Build.icmp4(3, 0, Build.quote4(6, Build.tcp, source: Build.far4), destination: Build.far4))
     #expect(flows.asked.isEmpty)
@@ -109,7 +109,7 @@ import Wire
 
   /// The kernel tells the host itself over the loopback interface.
   @Test func `An error of the host's own is about the interface that holds the address`() {
-    var host = host()
+    let host = host()
     host.apply(.link(Link(index: 1, name: InterfaceName("lo".utf8), isUp: true, hasCarrier: true, isLoopback: true)))
     host.hear(error(1), on: 1)
     #expect(flows.asked.map(\.otherInterface) == [Host.up0])
@@ -117,7 +117,7 @@ import Wire
 
   @Test(arguments: [(67, true), (68, false), (0, false), (1280, false)] as [(UInt32, Bool)])
   func `IPv4: an MTU below 68 is refused (RFC 791, 3.2), none at all is not`(_ mtu: UInt32, _ isRefused: Bool) {
-    var host = host(kinds: .packetTooBig)
+    let host = host(kinds: .packetTooBig)
     host.hear(Build.icmp4(3, 4, Build.quote4(6, Build.tcp), rest: Build.u32(mtu)))
     #expect(host.count(.icmpBelowLeastMTU) == (isRefused ? 1 : 0))
     #expect(flows.asked.count == (isRefused ? 0 : 1))
@@ -125,7 +125,7 @@ import Wire
 
   @Test(arguments: [(1279, true), (1280, false), (1, true)] as [(UInt32, Bool)])
   func `IPv6: an MTU below 1280 is discarded (RFC 8201, 4)`(_ mtu: UInt32, _ isRefused: Bool) {
-    var host = host(kinds: .packetTooBig)
+    let host = host(kinds: .packetTooBig)
     host.hear(Build.icmp6(2, 0, Build.quote6(6, Build.tcp), rest: Build.u32(mtu)))
     #expect(host.count(.icmpBelowLeastMTU) == (isRefused ? 1 : 0))
     #expect(flows.asked.count == (isRefused ? 0 : 1))

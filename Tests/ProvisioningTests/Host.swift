@@ -7,7 +7,7 @@ import Wire
 
 /// A host in a test: the state, a clock that only the test moves, and what subscribers were told, a line each, checked
 /// against the rules of order as it is taken.
-struct Host {
+final class Host {
   var state: NetworkState
   /// Nanoseconds; the clock starts at an hour so that nothing depends on 0.
   private(set) var clock: UInt64 = 3_600_000_000_000
@@ -24,7 +24,7 @@ struct Host {
 
   /// A host whose `up0` is up; what was told of that is taken.
   static func withLink(limits: Limits = Limits(), kinds: UnreachableKinds = .default) -> Host {
-    var host = Host(limits: limits, kinds: kinds)
+    let host = Host(limits: limits, kinds: kinds)
     host.link()
     host.told()
     return host
@@ -35,7 +35,7 @@ struct Host {
   // MARK: Time
 
   /// Lets time pass as the agent does: at each deadline, and at the end.
-  mutating func wait(_ seconds: Double) {
+  func wait(_ seconds: Double) {
     let end = clock + UInt64(seconds * 1_000_000_000)
     while state.nextDeadline.nanoseconds <= end {
       clock = max(clock, state.nextDeadline.nanoseconds)
@@ -45,16 +45,16 @@ struct Host {
   }
 
   /// Lets time pass in one step, as after a sleep.
-  mutating func sleep(_ seconds: Double) {
+  func sleep(_ seconds: Double) {
     clock += UInt64(seconds * 1_000_000_000)
     state.advance(to: moment)
   }
 
   // MARK: The kernel
 
-  mutating func apply(_ event: KernelEvent) { state.apply(event, at: moment) }
+  func apply(_ event: KernelEvent) { state.apply(event, at: moment) }
 
-  mutating func link(
+  func link(
     _ index: UInt32 = up0, name: String? = nil, isUp: Bool = true, hasCarrier: Bool = true, mtu: UInt32 = 1500,
     master: UInt32 = 0, handsFramesOn: Bool = false, routingTable: UInt32 = RoutingTable.main
   ) {
@@ -67,7 +67,7 @@ struct Host {
           hardwareAddress: 0x0200_5e10_0002_0000, hardwareAddressLength: 6)))
   }
 
-  mutating func address(
+  func address(
     _ prefix: IPPrefix, on index: UInt32 = up0, _ flags: InterfaceAddress.Flags = [], preferred: UInt32 = .max,
     valid: UInt32 = .max
   ) {
@@ -77,7 +77,7 @@ struct Host {
           interface: index, prefix: prefix, flags: flags, preferredLifetime: preferred, validLifetime: valid)))
   }
 
-  mutating func removeAddress(_ prefix: IPPrefix, on index: UInt32 = up0) {
+  func removeAddress(_ prefix: IPPrefix, on index: UInt32 = up0) {
     apply(.addressRemoved(interface: index, prefix))
   }
 
@@ -92,7 +92,7 @@ struct Host {
 
   // MARK: The network
 
-  mutating func hear(_ bytes: [UInt8], on index: UInt32 = up0, outgoing: Bool = false) {
+  func hear(_ bytes: [UInt8], on index: UInt32 = up0, outgoing: Bool = false) {
     let family: Family = bytes[0] >> 4 == 4 ? .v4 : .v6
     let arrival = Arrival(interface: index, outgoing: outgoing, timestamp: clock + 1)
     unsafe state.hear(bytes.span.bytes, family, arrival, at: Instant(nanoseconds: clock), verify: verify)
@@ -102,7 +102,7 @@ struct Host {
 
   /// Takes what was told, in order; the rules of order are checked on the way.
   @discardableResult
-  mutating func told(sourceLocation: SourceLocation = #_sourceLocation) -> [String] {
+  func told(sourceLocation: SourceLocation = #_sourceLocation) -> [String] {
     var lines: [String] = []
     for announcement in state.announcements {
       if let fault = watcher.see(announcement) {
@@ -117,7 +117,7 @@ struct Host {
 
   /// Only what the TDB was told.
   @discardableResult
-  mutating func toldTriggers(sourceLocation: SourceLocation = #_sourceLocation) -> [String] {
+  func toldTriggers(sourceLocation: SourceLocation = #_sourceLocation) -> [String] {
     told(sourceLocation: sourceLocation).filter { line in
       ["ADD ", "MODIFY ", "DELETE "].contains { line.hasPrefix($0) }
     }
@@ -125,7 +125,7 @@ struct Host {
 
   /// Only what the MIF API was told.
   @discardableResult
-  mutating func toldDomains(sourceLocation: SourceLocation = #_sourceLocation) -> [String] {
+  func toldDomains(sourceLocation: SourceLocation = #_sourceLocation) -> [String] {
     told(sourceLocation: sourceLocation).filter { line in
       !["ADD ", "MODIFY ", "DELETE "].contains { line.hasPrefix($0) }
     }

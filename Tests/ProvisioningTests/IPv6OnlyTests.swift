@@ -24,7 +24,7 @@ import Wire
 
   /// A host with IPv4 whose client asked, maybe for option 108 too.
   private func connected(asks: Bool = true) -> Host {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.address(address)
     host.apply(.defaultRoute(route))
     host.hear(request(asks: asks), outgoing: true)
@@ -51,7 +51,7 @@ import Wire
     End(testDescription: "and no more than it", wait: 0, after: 300, isLost: true),
   ])
   func `IPv4 that ends because of option 108 is no lost connection`(_ end: End) {
-    var host = connected(asks: end.asks)
+    let host = connected(asks: end.asks)
     host.hear(reply(end.type, wait: end.wait))
     host.wait(end.after)
     host.told()
@@ -62,7 +62,7 @@ import Wire
   }
 
   @Test func `What ends otherwise meanwhile is lost: a gateway that fails, a link without carrier`() {
-    var host = connected()
+    let host = connected()
     host.hear(reply(wait: 1800))
     host.apply(.neighbour(interface: Host.up0, v4(1), .failed))
     #expect(host.toldTriggers().contains("ADD CONN_LOST \(text(address))"))
@@ -73,7 +73,7 @@ import Wire
   }
 
   @Test func `The network may change its mind with the next answer`() {
-    var host = connected()
+    let host = connected()
     host.hear(reply(wait: 1800))
     host.hear(reply(wait: nil))
     host.removeAddress(address)

@@ -9,7 +9,7 @@ import Wire
   private let address = IPPrefix(v4(10), 24)
 
   @Test func `What comes before its link is parked, not lost`() {
-    var host = Host()
+    let host = Host()
     host.address(address)
     host.apply(.defaultRoute(Host.route(v4(1))))
     #expect(host.told() == [])
@@ -20,7 +20,7 @@ import Wire
   }
 
   @Test func `What is parked for one link stays parked when another comes`() {
-    var host = Host()
+    let host = Host()
     host.address(address, on: Host.up1)
     host.link(Host.up0)
     #expect(host.standing == ["IF_ADDED"])
@@ -30,7 +30,7 @@ import Wire
   }
 
   @Test func `What is parked and then taken away does not come back with the link`() {
-    var host = Host()
+    let host = Host()
     host.address(address)
     host.address(IPPrefix(v4(11), 24))
     host.apply(.defaultRoute(Host.route(v4(1))))
@@ -49,7 +49,7 @@ import Wire
   @Test func `Parking is bounded, and the same thing parked again takes no more room`() {
     var limits = Limits()
     limits.parked = 4
-    var host = Host(limits: limits)
+    let host = Host(limits: limits)
     for _ in 0..<10 { host.address(address) }
     #expect(host.state.parked.count == 1)
     for low in 20..<40 as Range<UInt32> { host.address(IPPrefix(v4(low), 24)) }
@@ -61,7 +61,7 @@ import Wire
   }
 
   @Test func `Events for links that never were are counted`() {
-    var host = Host()
+    let host = Host()
     host.apply(.linkRemoved(index: 9))
     host.removeAddress(address, on: 9)
     host.apply(.defaultRouteRemoved(Host.route(nil, on: 9)))
@@ -70,7 +70,7 @@ import Wire
   }
 
   @Test func `The same word twice is told once`() {
-    var host = Host()
+    let host = Host()
     for _ in 0..<2 {
       host.link()
       host.address(address)
@@ -89,7 +89,7 @@ import Wire
     limits.interfaces = 2
     limits.addressesPerInterface = 3
     limits.routesPerInterface = 3
-    var host = Host(limits: limits)
+    let host = Host(limits: limits)
     for index in 2..<6 as Range<UInt32> { host.link(index) }
     for low in 10..<20 as Range<UInt32> { host.address(IPPrefix(v4(low), 24)) }
     for low in 1..<10 as Range<UInt32> { host.apply(.defaultRoute(Host.route(v4(low)))) }
@@ -103,7 +103,7 @@ import Wire
   }
 
   @Test func `An address that two interfaces have is ours until the last of them has lost it`() {
-    var host = Host()
+    let host = Host()
     host.link(Host.up0)
     host.link(Host.up1)
     host.address(address, on: Host.up0)
@@ -116,7 +116,7 @@ import Wire
   }
 
   @Test func `The interface that takes the place of a removed one keeps its own data`() {
-    var host = Host()
+    let host = Host()
     for index in 2..<7 as Range<UInt32> {
       host.link(index)
       host.address(IPPrefix(v4(index), 24), on: index)
@@ -132,7 +132,7 @@ import Wire
   }
 
   @Test func `What is configured by hand is the KERNEL element, and its default routers are part of it`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.address(address)
     host.told()
     let route = Host.route(v4(1))
@@ -147,7 +147,7 @@ import Wire
   }
 
   @Test func `An address is told with what is left of its lifetime`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.address(address, preferred: 1000, valid: 1000)
     host.told()
     host.link(isUp: false)
@@ -161,7 +161,7 @@ import Wire
   }
 
   @Test func `New lifetimes and flags of an address are told in the MIF API, the same ones are not`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.address(address, preferred: 1000, valid: 2000)
     host.told()
     host.wait(500)

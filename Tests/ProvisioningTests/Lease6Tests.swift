@@ -43,7 +43,7 @@ import Wire
 
   /// A router with M whose prefix holds the address that is leased.
   private func leased(_ options: [UInt8] = []) -> Host {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(ra(flags: 0x80))
     host.hear(request(), outgoing: true)
     host.hear(reply(lease() + options))
@@ -52,7 +52,7 @@ import Wire
   }
 
   @Test func `A REPLY to a REQUEST joins the PvD with M and a prefix that holds the address`() {
-    var host = leased(dns)
+    let host = leased(dns)
     host.address(address)
     #expect(host.toldDomains() == ["ADDRESS \(one) \(text(address))"])
     #expect(host.items(.dnsServers, of: .dhcpv6, in: one).map { $0.validLifetime } == [7200])
@@ -99,7 +99,7 @@ import Wire
       counter: .dhcpv6Unconfiguring),
   ])
   func `Nothing else configures, and is counted`(_ refused: Refused) {
-    var host = Host.withLink()
+    let host = Host.withLink()
     if let type = refused.request {
       host.hear(request(type, transaction: refused.transaction), outgoing: refused.isOutgoing)
     }
@@ -119,7 +119,7 @@ import Wire
     (name: "valid lifetime 0 (21.6)", options: Build.iaNA(Build.iaAddress(Build.global, preferred: 0, valid: 0))),
   ])
   func `A REPLY that leases nothing is no lease`(_ refused: (name: String, options: [UInt8])) {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(request(), outgoing: true)
     host.hear(reply(refused.options + dns))
     #expect(host.told() == [])
@@ -127,7 +127,7 @@ import Wire
   }
 
   @Test func `Several associations of one REPLY are one lease of several addresses (12)`() {
-    var host = leased()
+    let host = leased()
     host.hear(request(transaction: 9), outgoing: true)
     let second = Build.dhcpv6Option(
       3,
@@ -146,14 +146,14 @@ import Wire
   }
 
   @Test func `With rapid commit a REPLY answers a SOLICIT (18.2.1)`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(request(1, server: nil, Build.dhcpv6Option(14, [])), outgoing: true)
     host.hear(reply(Build.dhcpv6Option(14, []) + lease()))
     #expect(host.told() == ["PVD up0/kernel", "ELEMENT up0/kernel DHCPv6"])
   }
 
   @Test func `A renewal without change is no news`() {
-    var host = leased(dns)
+    let host = leased(dns)
     host.wait(1800)
     host.hear(request(5, transaction: 8), outgoing: true)
     host.hear(reply(transaction: 8, lease() + dns))
@@ -164,7 +164,7 @@ import Wire
   }
 
   @Test func `NoBinding is no renewal: the lease runs out at its own time (18.2.10.1)`() {
-    var host = leased(dns)
+    let host = leased(dns)
     host.wait(1800)
     host.hear(request(5, transaction: 8), outgoing: true)
     host.hear(reply(transaction: 8, Build.iaNA(Build.dhcpv6Option(13, [0, 3]))))
@@ -176,7 +176,7 @@ import Wire
   }
 
   @Test func `A REPLY speaks of the addresses in it alone (18.2.10.1)`() {
-    var host = leased()
+    let host = leased()
     host.hear(request(5, transaction: 8), outgoing: true)
     host.hear(reply(transaction: 8, lease(0x20, valid: 9000)))
     #expect(host.told() == ["ELEMENT \(one) DHCPv6"])
@@ -190,7 +190,7 @@ import Wire
   }
 
   @Test func `Each address runs out at its own time`() {
-    var host = leased()
+    let host = leased()
     host.hear(request(5, transaction: 8), outgoing: true)
     host.hear(reply(transaction: 8, lease(0x20, valid: 100)))
     host.told()
@@ -200,7 +200,7 @@ import Wire
   }
 
   @Test func `An information request to the server that leases wipes no lease`() {
-    var host = leased()
+    let host = leased()
     host.address(address)
     host.told()
     host.hear(request(11, transaction: 9, server: nil), outgoing: true)
@@ -211,7 +211,7 @@ import Wire
   }
 
   @Test func `Stateless: every PvD whose advertisement has O, until it is to be refreshed (21.23)`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(ra(flags: 0x40))
     host.hear(ra(2, from: 2, flags: 0x40))
     host.hear(ra(3, from: 3, flags: 0))
@@ -228,7 +228,7 @@ import Wire
   }
 
   @Test func `Stateless without any O is the interface's own`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(request(11, server: nil), outgoing: true)
     host.hear(reply(dns))
     #expect(host.told() == ["PVD up0/kernel", "ELEMENT up0/kernel DHCPv6"])
@@ -237,7 +237,7 @@ import Wire
   }
 
   @Test func `Of two PvDs with M a lease joins the one with its prefix, and none if neither has`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(ra(1, from: 1, flags: 0x80))
     host.hear(ra(2, from: 2, flags: 0x80))
     host.hear(request(), outgoing: true)
@@ -252,7 +252,7 @@ import Wire
 
   @Test(arguments: [(type: UInt8(8), name: "RELEASE (18.2.7)"), (type: 9, name: "DECLINE (18.2.8)")])
   func `The client stops using what it gives back before it says so`(_ message: (type: UInt8, name: String)) {
-    var host = leased()
+    let host = leased()
     host.hear(request(message.type, transaction: 9, lease(0x99)), outgoing: true)
     host.hear(request(message.type, transaction: 9, server: Self.serverDUID2, lease()), outgoing: true)
     host.hear(request(message.type, transaction: 9, lease()))
@@ -264,7 +264,7 @@ import Wire
   }
 
   @Test func `Another server that rebinds the address takes the lease over (18.2.5)`() {
-    var host = leased()
+    let host = leased()
     host.hear(request(6, transaction: 9, server: nil), outgoing: true)
     host.hear(reply(transaction: 9, server: Self.serverDUID2, lease()))
     #expect(host.told() == ["ELEMENT \(one) DHCPv6"])
@@ -275,7 +275,7 @@ import Wire
   }
 
   @Test func `Servers are bounded and say so`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     for server in 0..<20 as Range<UInt8> {
       host.hear(request(transaction: 9), outgoing: true)
       host.hear(reply(transaction: 9, server: [0, 3, 0, server], lease(UInt64(server) + 1)))

@@ -35,7 +35,7 @@ import Wire
   }
 
   private func leased(_ options: [UInt8] = []) -> Host {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(request(), outgoing: true)
     host.hear(reply(options))
     #expect(host.told() == ["PVD \(pvd)", "ELEMENT \(pvd) DHCPv4"])
@@ -43,7 +43,7 @@ import Wire
   }
 
   @Test func `An ACK to a request that was seen going out is a PvD and its element, then the kernel's address`() {
-    var host = leased()
+    let host = leased()
     host.address(address, valid: 3600)
     #expect(host.toldDomains() == ["ADDRESS \(pvd) \(text(address))"])
     #expect(
@@ -98,7 +98,7 @@ import Wire
     Refused(testDescription: "a NAK to nothing", request: nil, type: 6, counter: .dhcpv4ForeignTransaction),
   ])
   func `Nothing else configures, and is counted`(_ refused: Refused) {
-    var host = Host.withLink()
+    let host = Host.withLink()
     if let type = refused.request {
       host.hear(
         request(type, transaction: refused.requestTransaction, from: refused.requestHardware),
@@ -115,14 +115,14 @@ import Wire
   }
 
   @Test func `An ACK with option 80 answers a DISCOVER (RFC 4039, 3)`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(request(1), outgoing: true)
     host.hear(reply([80, 0]))
     #expect(host.told() == ["PVD \(pvd)", "ELEMENT \(pvd) DHCPv4"])
   }
 
   @Test func `An OFFER and then the ACK with the same transaction (3.1)`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(request(1), outgoing: true)
     host.hear(reply(type: 2))
     host.hear(request(3), outgoing: true)
@@ -132,7 +132,7 @@ import Wire
   }
 
   @Test func `Of several servers that offer, the one that the client takes configures (3.1)`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(request(1), outgoing: true)
     host.hear(reply(type: 2))
     host.hear(reply(type: 2, from: Self.other))
@@ -144,7 +144,7 @@ import Wire
   }
 
   @Test func `A request on one interface ties no reply on another`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.link(Host.up1)
     host.hear(request(), outgoing: true)
     host.told()
@@ -154,7 +154,7 @@ import Wire
   }
 
   @Test func `Requests of other hosts push none of ours out`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(request(), outgoing: true)
     for transaction in 0..<100 as Range<UInt32> { host.hear(request(transaction: transaction)) }
     #expect(host.count(.dhcpForeignRequest) == 100)
@@ -163,7 +163,7 @@ import Wire
   }
 
   @Test func `A renewal without change is no news, its new times are there to be asked for`() {
-    var host = leased([3, 4, 192, 0, 2, 1, 6, 4, 192, 0, 2, 53])
+    let host = leased([3, 4, 192, 0, 2, 1, 6, 4, 192, 0, 2, 53])
     for renewal in 1...5 as ClosedRange<UInt32> {
       host.wait(1800)
       host.hear(request(transaction: renewal), outgoing: true)
@@ -182,7 +182,7 @@ import Wire
   }
 
   @Test func `A renewal with another option is a change; an option that is no longer there is gone`() {
-    var host = leased([6, 4, 192, 0, 2, 53])
+    let host = leased([6, 4, 192, 0, 2, 53])
     host.hear(reply([6, 4, 192, 0, 2, 54]))
     #expect(host.told() == ["ELEMENT \(pvd) DHCPv4"])
     host.hear(reply())
@@ -191,14 +191,14 @@ import Wire
   }
 
   @Test func `With option 121 the options 3 and 33 are ignored (RFC 3442)`() {
-    var host = leased([3, 4, 192, 0, 2, 9, 33, 8, 198, 51, 100, 0, 192, 0, 2, 9, 121, 5, 0, 192, 0, 2, 1])
+    let host = leased([3, 4, 192, 0, 2, 9, 33, 8, 198, 51, 100, 0, 192, 0, 2, 9, 121, 5, 0, 192, 0, 2, 1])
     #expect(host.items(.defaultRouter, of: .dhcpv4, in: pvd).map { $0.value } == [.router(v4(1), preference: 0)])
     #expect(host.items(.routes, of: .dhcpv4, in: pvd).isEmpty)
     host.told()
   }
 
   @Test func `The lease runs out: addresses, element, PvD`() {
-    var host = leased()
+    let host = leased()
     host.address(address)
     host.told()
     host.wait(3600)
@@ -211,7 +211,7 @@ import Wire
   }
 
   @Test func `A lease of 0xFFFFFFFF does not run out (RFC 2131, 3.3)`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(request(), outgoing: true)
     host.hear(reply(lease: .max))
     #expect(host.state.nextDeadline == .never)
@@ -220,7 +220,7 @@ import Wire
 
   @Test(arguments: [(type: UInt8(7), name: "RELEASE (4.4.6)"), (type: 4, name: "DECLINE (3.1, 5)")])
   func `The client gives its lease back`(_ message: (type: UInt8, name: String)) {
-    var host = leased()
+    let host = leased()
     host.hear(request(message.type, transaction: 9, from: [2, 0, 0, 0, 0, 9]), outgoing: true)
     #expect(host.told() == [])
     host.hear(request(message.type, transaction: 9))
@@ -231,7 +231,7 @@ import Wire
   }
 
   @Test func `A NAK ends all of it (3.1, 4)`() {
-    var host = leased()
+    let host = leased()
     host.hear(request(transaction: 9), outgoing: true)
     host.hear(reply(type: 6, transaction: 8, lease: nil, address: .unspecified))
     #expect(host.told() == [])
@@ -242,7 +242,7 @@ import Wire
   @Test func `However few servers are kept, another one's lease has room`() {
     var limits = Limits()
     limits.serversPerInterface = 1
-    var host = Host.withLink(limits: limits)
+    let host = Host.withLink(limits: limits)
     for server in [Self.server, Self.other] {
       host.hear(request(transaction: server.value), outgoing: true)
       host.hear(reply(from: server, transaction: server.value))
@@ -252,7 +252,7 @@ import Wire
   }
 
   @Test func `Another server's lease takes the place of the one before`() {
-    var host = leased()
+    let host = leased()
     host.hear(request(transaction: 9), outgoing: true)
     host.hear(reply(from: Self.other, transaction: 9))
     #expect(
@@ -272,7 +272,7 @@ import Wire
   }
 
   @Test func `With L the DHCPv4 data of the link join the explicit PvD, without they leave it`() {
-    var host = leased()
+    let host = leased()
     host.address(address)
     host.told()
     host.hear(advertisement(legacy: true))
@@ -292,7 +292,7 @@ import Wire
   }
 
   @Test func `In an explicit PvD another server's lease is a change of the element`() {
-    var host = leased()
+    let host = leased()
     host.hear(advertisement(legacy: true))
     host.told()
     host.hear(request(transaction: 9), outgoing: true)
@@ -301,7 +301,7 @@ import Wire
   }
 
   @Test func `A lease outlives a link that is down for a while, the PvD does not`() {
-    var host = leased()
+    let host = leased()
     host.link(isUp: false)
     #expect(host.told() == ["INTERFACE up0", "NO_ELEMENT \(pvd) DHCPv4", "NO_PVD \(pvd)"])
     host.link()

@@ -35,7 +35,7 @@ import Wire
     Case(testDescription: "IPv4, towards another network", packet: v4(target: 0xC633_6401), isForeign: true),
   ])
   func `A redirect is counted and changes nothing, and apart if it is not the first hop's`(_ redirect: Case) {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.address(IPPrefix(.v4(Build.host4), 24))
     host.apply(.defaultRoute(Host.route(.v4(Build.server4))))
     host.apply(.defaultRoute(Host.route(.v6(fe80(1)), .v6)))

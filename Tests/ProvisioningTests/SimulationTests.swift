@@ -332,20 +332,21 @@ private struct Simulation {
   mutating func fault() -> String? {
     if host.state.announcements.isEmpty { return nil }
     host.told()
-    let state = host.state
     let limits = Self.limits
-    if state.interfaces.count > limits.interfaces { return "too many interfaces" }
-    if state.parked.count > limits.parked { return "too much is parked" }
-    if state.unreachable.paths.count > limits.unreachablePaths * 5 / 4 { return "too many paths" }
-    if state.clientTriggers > limits.clientTriggers { return "too many client triggers" }
-    if state.lostConnections.count > 2 * limits.interfaces { return "too many lost connections" }
-    if state.ports != state.interfaces.filter({ $0.link.handsFramesOn }).count { return "ports are miscounted" }
-    var expected = state.interfaces.count + state.removedInterfaces.count + state.unreachable.paths.count
-    expected += state.clientTriggers + state.lostConnections.count
+    if host.state.interfaces.count > limits.interfaces { return "too many interfaces" }
+    if host.state.parked.count > limits.parked { return "too much is parked" }
+    if host.state.unreachable.count > limits.unreachablePaths * 5 / 4 { return "too many paths" }
+    if host.state.clientTriggers > limits.clientTriggers { return "too many client triggers" }
+    if host.state.lostConnections.count > 2 * limits.interfaces { return "too many lost connections" }
+    if host.state.ports != host.state.interfaces.filter({ $0.link.handsFramesOn }).count {
+      return "ports are miscounted"
+    }
+    var expected = host.state.interfaces.count + host.state.removedInterfaces.count + host.state.unreachable.count
+    expected += host.state.clientTriggers + host.state.lostConnections.count
     var (sources, objects) = (0, 0)
     var addresses: [IPv6Address: UInt32] = [:]
-    for (place, interface) in state.interfaces.enumerated() {
-      if state.places[interface.link.index] != place { return "an interface is not at its place" }
+    for (place, interface) in host.state.interfaces.enumerated() {
+      if host.state.places[interface.link.index] != place { return "an interface is not at its place" }
       if interface.addresses.count > limits.addressesPerInterface { return "too many addresses" }
       if interface.routes.count > limits.routesPerInterface { return "too many routes" }
       if interface.lastAddresses.count > Trigger.Addresses.limit { return "too many last addresses" }
@@ -383,10 +384,12 @@ private struct Simulation {
         expected += (connection.established != 0 ? 1 : 0) + (connection.lost != 0 ? 1 : 0)
       }
     }
-    if state.places.count != state.interfaces.count { return "places of interfaces that are not there" }
-    if addresses != state.localAddresses { return "our addresses are not those of the interfaces" }
-    if state.triggers.count != expected { return "\(state.triggers.count) triggers stand, \(expected) should" }
-    if state.deadlines.count != sources + objects + state.holds.count + state.unreachable.paths.count {
+    if host.state.places.count != host.state.interfaces.count { return "places of interfaces that are not there" }
+    if addresses != host.state.localAddresses { return "our addresses are not those of the interfaces" }
+    if host.state.triggers.count != expected {
+      return "\(host.state.triggers.count) triggers stand, \(expected) should"
+    }
+    if host.state.deadlines.count != sources + objects + host.state.holds.count + host.state.unreachable.count {
       return "deadlines of what is not there"
     }
     return nil
@@ -399,12 +402,13 @@ private struct Simulation {
     host.told()
     host.wait(120)
     host.told()
-    let state = host.state
-    if state.triggers.count != 0 { return "triggers: \(host.standing)" }
-    if state.nextDeadline != .never || state.deadlines.count != 0 { return "deadlines" }
+    if host.state.triggers.count != 0 { return "triggers: \(host.standing)" }
+    if host.state.nextDeadline != .never || host.state.deadlines.count != 0 { return "deadlines" }
     let left = [
-      state.interfaces.count, state.places.count, state.localAddresses.count, state.parked.count, state.holds.count,
-      state.removedInterfaces.count, state.lostConnections.count, state.unreachable.paths.count, state.clientTriggers,
+      host.state.interfaces.count, host.state.places.count, host.state.localAddresses.count, host.state.parked.count,
+      host.state.holds.count,
+      host.state.removedInterfaces.count, host.state.lostConnections.count, host.state.unreachable.count,
+      host.state.clientTriggers,
     ]
     return left.allSatisfy { $0 == 0 } ? nil : "entries of tables: \(left)"
   }

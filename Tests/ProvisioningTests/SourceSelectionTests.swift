@@ -21,7 +21,7 @@ import Wire
 
   /// Two routers, each a PvD with a prefix of its own, and a link-local address.
   private func twoRouters() -> Host {
-    var host = Host.withLink()
+    let host = Host.withLink()
     for router in 1...2 as ClosedRange<UInt64> {
       host.hear(Build.ra([Build.pio(prefix(router))], source: fe80(router)))
       host.address(IPPrefix(v6(0x10, net: router), 64))
@@ -42,7 +42,7 @@ import Wire
   }
 
   @Test func theLinksOwnAddressIsForTheLink() throws {
-    var host = twoRouters()
+    let host = twoRouters()
     for name in ["up0/ra/fe80::1", "up0/ra/fe80::2"] {
       #expect(try source(.v6(fe80(1)), name, host) == .v6(fe80(0x10)))
       #expect(try source(IPAddress("ff02::fb")!, name, host) == .v6(fe80(0x10)))
@@ -59,7 +59,7 @@ import Wire
   }
 
   @Test func deprecatedAndTemporary() throws {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.hear(Build.ra([Build.pio(prefix(1))], source: fe80(1)))
     host.address(IPPrefix(v6(0x10), 64))
     host.address(IPPrefix(v6(0x20), 64), [.temporary])
@@ -77,7 +77,7 @@ import Wire
 
   /// Rule 5.5: two routers of one explicit PvD, each with a prefix of its own.
   @Test func ofTheNextHop() throws {
-    var host = Host.withLink()
+    let host = Host.withLink()
     for router in 1...2 as ClosedRange<UInt64> {
       let option = Build.pvd(Build.name("isp.example.com"), [Build.pio(prefix(router))])
       host.hear(Build.ra([option], source: fe80(router)))
@@ -97,7 +97,7 @@ import Wire
   }
 
   @Test func ofTwoSubnets() throws {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.address(IPPrefix(v4(1, net: 0xC612_0000), 15))
     host.address(IPPrefix(v4(10), 24))
     host.address(IPPrefix(v4(11), 24), [.secondary])
@@ -117,7 +117,7 @@ import Wire
 
   /// 192.168.1.10/24 on both uplinks is two addresses.
   @Test func overlapping() throws {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.link(Host.up1)
     let address = IPPrefix(v4(10, net: 0xC0A8_0100), 24)
     for link in [Host.up0, Host.up1] { host.address(address, on: link) }
@@ -128,7 +128,7 @@ import Wire
   }
 
   @Test func aDomainThatIsGone() throws {
-    var host = twoRouters()
+    let host = twoRouters()
     let gone = try domain("up0/ra/fe80::1", host)
     host.apply(.linkRemoved(index: Host.up0))
     #expect(host.state.source(for: far, of: gone) == nil)

@@ -18,7 +18,7 @@ import Wire
   }
 
   @Test func `Ids count up from 1 and do not come back`() throws {
-    var host = Host()
+    let host = Host()
     for id in 1...10 as ClosedRange<UInt32> {
       let trigger = try host.state.addTrigger(.addressChanged, addresses: addresses, user: 5, at: host.moment)
       #expect(trigger.id == id)
@@ -43,7 +43,7 @@ import Wire
     Access(testDescription: "another user, of root's", owner: 0, user: 6, refusal: .notOwner),
   ])
   func `A trigger is changed and deleted by whoever added it, or root`(_ access: Access) throws {
-    var host = Host()
+    let host = Host()
     let id = try host.state.addTrigger(.addressChanged, addresses: addresses, user: access.owner, at: host.moment).id
     let modified = refusal { () throws(TriggerRefusal) in
       _ = try host.state.modifyTrigger(
@@ -61,7 +61,7 @@ import Wire
 
   @Test(arguments: [0 as UInt32, 5])
   func `The agent's own triggers are nobody's to change, nor root's`(_ user: UInt32) {
-    var host = Host.withLink()
+    let host = Host.withLink()
     let id = host.trigger(.interfaceAdded)!.id
     let refused = refusal { () throws(TriggerRefusal) in
       _ = try host.state.deleteTrigger(id, user: user, at: host.moment)
@@ -70,7 +70,7 @@ import Wire
   }
 
   @Test func `No such id is told as such`() {
-    var host = Host()
+    let host = Host()
     for id in [0, 1, .max] as [UInt32] {
       let refused = refusal { () throws(TriggerRefusal) in
         _ = try host.state.deleteTrigger(id, user: 0, at: host.moment)
@@ -80,7 +80,7 @@ import Wire
   }
 
   @Test func `With no address a MODIFY keeps the stored ones`() throws {
-    var host = Host()
+    let host = Host()
     let id = try host.state.addTrigger(.addressChanged, addresses: addresses, user: 5, at: host.moment).id
     let other = TriggerType(rawValue: 777)
     var trigger = try host.state.modifyTrigger(
@@ -99,7 +99,7 @@ import Wire
   @Test func `The quota is the clients', not the agent's`() throws {
     var limits = Limits()
     limits.clientTriggers = 3
-    var host = Host.withLink(limits: limits)
+    let host = Host.withLink(limits: limits)
     for _ in 0..<3 { _ = try host.state.addTrigger(.addressChanged, addresses: addresses, user: 5, at: host.moment) }
     let full = refusal { () throws(TriggerRefusal) in
       _ = try host.state.addTrigger(.addressChanged, addresses: addresses, user: 0, at: host.moment)
@@ -114,7 +114,7 @@ import Wire
   }
 
   @Test func `A client's trigger of the agent's types is nothing to the agent`() throws {
-    var host = Host.withLink()
+    let host = Host.withLink()
     for type in [TriggerType.interfaceRemoved, .connectionLost, .destinationUnreachable] {
       _ = try host.state.addTrigger(type, addresses: addresses, user: 5, at: host.moment)
     }

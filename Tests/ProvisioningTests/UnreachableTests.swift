@@ -20,7 +20,7 @@ import Wire
   }
 
   private func host(limits: Limits = Limits(), kinds: UnreachableKinds = .default) -> Host {
-    var host = Host.withLink(limits: limits, kinds: kinds)
+    let host = Host.withLink(limits: limits, kinds: kinds)
     host.address(IPPrefix(.v4(Build.host4), 24))
     host.address(IPPrefix(.v6(Build.global), 64))
     host.apply(.defaultRoute(Host.route(v4(1))))
@@ -29,7 +29,7 @@ import Wire
   }
 
   @Test func `An error is a trigger with the local address and the destination`() {
-    var host = host()
+    let host = host()
     host.hear(error4(3, 1))
     #expect(host.told() == ["ADD \(told)"])
     let origin = host.trigger(.destinationUnreachable)!.origin
@@ -44,10 +44,72 @@ import Wire
   }
 
   @Test func `An error to an address that is not ours is counted`() {
-    var host = host()
+    let host = host()
     host.hear(error4(from: IPv4Address(0xC000_0263)))
     #expect(host.told() == [])
     #expect(host.count(.icmpForeignAddress) == 1)
+  }
+
+  /// From the fourth one on, the same bytes are known without being decoded.
+  @Test func `The same packet again and again is one trigger, and each counts`() {
+    let host = host()
+    for number in 1...6 {
+      host.hear(error4(3, 1))
+      #expect(host.trigger(.destinationUnreachable)?.origin.count == UInt32(number))
+      #expect(host.trigger(.destinationUnreachable)?.origin.timestamp == host.moment.timestamp)
+    }
+    #expect([host.count(.icmpErrors), host.count(.icmpFolded)] == [6, 5])
+    host.hear(error4(3, 0))
+    host.hear(error4(3, 1))
+    host.hear(error4(3, 0))
+    #expect(host.trigger(.destinationUnreachable)?.origin.count == 9)
+    #expect(host.trigger(.destinationUnreachable)?.origin.icmpCode == 0)
+    #expect(host.told() == ["ADD \(told)"])
+  }
+
+  @Test func `A packet that differs in a byte from one heard again and again is judged by itself`() {
+    let host = host()
+    let packet = error4(3, 1)
+    for _ in 1...4 { host.hear(packet) }
+    for index in packet.indices {
+      var changed = packet
+      changed[index] ^= 0x01
+      host.hear(changed)
+      host.hear(packet)
+    }
+    #expect([host.state.value(.icmpType), host.state.value(.icmpChecksum)] == [1, UInt64(packet.count - 21)])
+    #expect(host.count(.icmpErrors) == UInt64(4 + packet.count))
+  }
+
+  @Test func `A packet heard again and again is asked about as often as any`() {
+    let host = host()
+    var asked = 0
+    host.verify = { _ in
+      asked += 1
+      return .live
+    }
+    let packet = error4(3, 1)
+    for _ in 1...20 { host.hear(packet) }
+    #expect(asked == 1)
+    host.wait(Double(host.state.limits.flowInterval) / 1e9)
+    for _ in 1...20 { host.hear(packet) }
+    #expect(asked == 2)
+    host.verify = { _ in .notOurs }
+    host.wait(Double(host.state.limits.flowInterval) / 1e9)
+    for _ in 1...20 { host.hear(packet) }
+    #expect(host.count(.icmpFlowNotOurs) == 20)
+    #expect(host.trigger(.destinationUnreachable)?.origin.count == 40)
+  }
+
+  @Test func `A packet heard again and again makes a new trigger once its path was taken back`() {
+    let host = host()
+    let packet = error4(3, 1)
+    for _ in 1...4 { host.hear(packet) }
+    host.wait(Double(host.state.limits.holdTime) / 1e9)
+    host.told()
+    for _ in 1...4 { host.hear(packet) }
+    #expect(host.told() == ["ADD \(told)"])
+    #expect(host.trigger(.destinationUnreachable)?.origin.count == 4)
   }
 
   struct Kind: Sendable, CustomTestStringConvertible {
@@ -81,7 +143,7 @@ import Wire
   @Test(arguments: kinds)
   func `Which kinds are told is configurable: network, host and administrative ones by default`(_ kind: Kind) {
     for configured in [UnreachableKinds.default, kind.kind, []] {
-      var host = host(kinds: configured)
+      let host = host(kinds: configured)
       host.hear(kind.isV6 ? error6(kind.type, kind.code) : error4(kind.type, kind.code))
       let isTold = configured.contains(kind.kind)
       #expect(host.told().count == (isTold ? 1 : 0))
@@ -90,7 +152,7 @@ import Wire
   }
 
   @Test func `Errors of one path fold into one trigger whose count grows, told at most ten times a second`() {
-    var host = host()
+    let host = host()
     host.hear(error4())
     #expect(host.told() == ["ADD \(told)"])
     var modified = 0
@@ -108,7 +170,7 @@ import Wire
   }
 
   @Test func `What was folded is told at the end of the interval, with the latest code and count`() {
-    var host = host()
+    let host = host()
     host.hear(error4(3, 0))
     host.told()
     host.wait(0.05)
@@ -124,7 +186,7 @@ import Wire
   }
 
   @Test func `It goes when there was no repeat within the hold time`() {
-    var host = host()
+    let host = host()
     host.hear(error4())
     host.wait(40)
     host.hear(error4())
@@ -137,7 +199,7 @@ import Wire
   }
 
   @Test func `It goes with the local address`() {
-    var host = host()
+    let host = host()
     host.hear(error4())
     host.told()
     host.removeAddress(IPPrefix(.v4(Build.host4), 24))
@@ -149,7 +211,7 @@ import Wire
 
   @Test(arguments: ["a route comes", "the route goes", "the link goes down", "the link is deleted"])
   func `It is taken back when the route changes`(_ change: String) {
-    var host = host()
+    let host = host()
     host.hear(error4())
     host.told()
     switch change {
@@ -162,7 +224,7 @@ import Wire
   }
 
   @Test func `Another family's route changes nothing`() {
-    var host = host()
+    let host = host()
     host.hear(error4())
     host.told()
     host.apply(.defaultRoute(Host.route(.v6(fe80(1)), .v6)))
@@ -170,7 +232,7 @@ import Wire
   }
 
   @Test func `Paths that are taken back are told in the order in which they were told`() {
-    var host = host()
+    let host = host()
     for far in 1...50 as ClosedRange<UInt32> { host.hear(error4(to: IPv4Address(0xC633_6400 + far))) }
     let added = host.told()
     host.link(isUp: false)
@@ -181,7 +243,7 @@ import Wire
   @Test func `A full table folds into one entry per local address, then counts`() {
     var limits = Limits()
     limits.unreachablePaths = 8
-    var host = host(limits: limits)
+    let host = host(limits: limits)
     for far in 0..<100 as Range<UInt32> { host.hear(error4(to: IPv4Address(0x0A00_0000 + far))) }
     let lines = host.told()
     #expect(lines.count == 9)
@@ -197,17 +259,31 @@ import Wire
       host.hear(error4(from: IPv4Address(0xC000_0200 | local)))
     }
     host.told()
-    #expect(host.state.unreachable.paths.count == 10)
+    #expect(host.state.unreachable.count == 10)
     #expect(host.count(.icmpPathsFull) == 19)
     host.wait(60)
     host.told()
-    #expect(host.state.unreachable.paths.isEmpty)
+    #expect(host.state.unreachable.isEmpty)
     host.hear(error4())
     #expect(host.told() == ["ADD \(told)"])
   }
 
+  @Test func `The entry for all further destinations says what was heard last, also again and again`() {
+    var limits = Limits()
+    limits.unreachablePaths = 1
+    let host = host(limits: limits)
+    host.hear(error4())
+    let all = IPv4Address.unspecified
+    for _ in 1...4 { host.hear(error4(3, 0, to: all)) }
+    host.hear(error4(3, 1, to: IPv4Address(0x0A00_0001)))
+    #expect(host.state.triggers.first(.destinationUnreachable, .v4(all))?.origin.icmpCode == 1)
+    host.hear(error4(3, 0, to: all))
+    #expect(host.state.triggers.first(.destinationUnreachable, .v4(all))?.origin.icmpCode == 0)
+    #expect(host.state.triggers.first(.destinationUnreachable, .v4(all))?.origin.count == 6)
+  }
+
   @Test func `In a capture file every address that an error is sent to counts as ours`() {
-    var host = Host.withLink()
+    let host = Host.withLink()
     host.state.assumesAddresses = true
     host.hear(error4())
     #expect(host.told() == ["ADD \(told)"])

@@ -70,7 +70,7 @@ struct Watcher {
   }
 
   /// Whether what was told is what the state has.
-  func compare(with state: NetworkState) -> String? {
+  func compare(with state: borrowing NetworkState) -> String? {
     if state.triggers.count != triggers.count { return "the TDB holds other triggers than were told" }
     if state.interfaces.count != links.count { return "there are other interfaces than were told" }
     var count = 0

@@ -10,10 +10,10 @@ import Testing
 final class Agent {
   private final class Running {
     var state = NetworkState()
-    var subscribers: Subscribers
+    let subscribers: Subscribers
     var poller: Poller
 
-    init(_ subscribers: consuming Subscribers, _ poller: consuming Poller) {
+    init(_ subscribers: Subscribers, _ poller: consuming Poller) {
       self.subscribers = subscribers
       self.poller = poller
     }

@@ -15,7 +15,9 @@ import Wire
     writer = try server.triggerClient()
   }
 
-  private func fill(_ count: Int) throws {
+  private func fill(_ count: Int) throws { try fill(count, server, writer) }
+
+  private func fill(_ count: Int, _ server: Server, _ writer: Client) throws {
     for start in stride(from: 1, through: count, by: 50) {
       for number in start..<min(start + 50, count + 1) { writer.send(TDB.add(UInt32(number))) }
       try server.run()
@@ -65,11 +67,10 @@ import Wire
   }
 
   @Test func `a subscriber that reads as fast as it is told keeps nobody waiting either`() throws {
-    try fill(5000)
     var settings = Subscribers.Settings()
     settings.sendBuffer = 4 << 20
     let server = try Server(settings)
-    server.state = self.server.state
+    try fill(5000, server, try server.triggerClient())
     let greedy = try server.triggerClient()
     let other = try server.triggerClient()
     try server.run()

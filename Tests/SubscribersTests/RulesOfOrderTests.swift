@@ -311,7 +311,7 @@ private final class Watching {
   }
 
   /// When nothing is on its way any more.
-  func compare(with state: NetworkState) -> String? {
+  func compare(with state: borrowing NetworkState) -> String? {
     if let suspicion { return suspicion }
     if !pending.isEmpty { return "requests without an answer" }
     for (scope, subscription) in subscriptions where subscription.isCertain {

@@ -9,7 +9,7 @@ import Wire
 /// The agent's two sockets over a real state, in a directory of their own; a test turns its loop by hand.
 final class Server {
   var state: NetworkState
-  var subscribers: Subscribers
+  let subscribers: Subscribers
   private(set) var poller: Poller
   private let directory: [UInt8]
   /// CLOCK_BOOTTIME as the state sees it.

@@ -14,7 +14,7 @@ struct DomainHistory {
   private var lives: [UInt32: Life] = [:]
   private var living: Set<UInt32> = []
 
-  mutating func note(_ state: NetworkState) {
+  mutating func note(_ state: borrowing NetworkState) {
     now += 1
     var present: Set<UInt32> = []
     for link in state.links {

@@ -325,25 +325,24 @@ final class MIFPeer: Peer {
 
   /// What it knows of what it follows is what there is, once it has read everything.
   func checkKnowledge() {
-    let state = world.state
     if wantsInterfaces {
-      let links = Set(state.links.map { $0.index })
+      let links = Set(world.state.links.map { $0.index })
       check(interfaces == links, "knows interfaces \(interfaces) of \(links)")
     }
     // A subscription to what is gone ends by itself, of which only those hear who follow what it belonged to.
     for interface in pvdsOf {
-      let domains = need(state.domains(of: interface), "follows interface \(interface), which is gone")
+      let domains = need(world.state.domains(of: interface), "follows interface \(interface), which is gone")
       let known = Set(pvds.filter { $0.value == interface }.keys)
       check(known == Set(domains.map { $0.id }), "knows PvDs \(known) of \(domains.map { $0.id })")
     }
     for pvd in elementsOf {
       let known = Set(elements.filter { $0.pvd == pvd }.map { $0.type })
-      let there = Set(state.domain(pvd)?.elementTypes ?? [])
+      let there = Set(world.state.domain(pvd)?.elementTypes ?? [])
       check(known == there, "knows elements \(known) of \(there)")
     }
     for pvd in addressesOf {
       let known = Set(addresses.filter { $0.pvd == pvd }.map { IPPrefix($0.address, $0.length) })
-      let there = Set(state.domain(pvd)?.addresses.map { $0.address.prefix } ?? [])
+      let there = Set(world.state.domain(pvd)?.addresses.map { $0.address.prefix } ?? [])
       check(known == there, "knows addresses \(known) of \(there)")
     }
   }

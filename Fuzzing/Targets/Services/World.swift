@@ -31,7 +31,7 @@ final class World {
   var state: NetworkState
   /// Which provisioning domains there were when.
   private(set) var history = DomainHistory()
-  private(set) var subscribers: Subscribers
+  let subscribers: Subscribers
   private var poller: Poller
   private let nameServers: [NameServer]
   /// CLOCK_BOOTTIME, nanoseconds, or later.

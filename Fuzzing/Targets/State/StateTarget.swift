@@ -43,10 +43,8 @@ struct StateTarget: FuzzTarget {
     return [way, UInt8(bytes.count >> 8), UInt8(bytes.count & 0xFF)] + bytes
   }
 
-  private let host = Telling.host()
-
   func run(_ bytes: RawSpan) {
-    var telling = host
+    var telling = Telling.host()
     var program = Program(bytes)
     while !program.isAtEnd {
       let first = program.byte()

@@ -5,7 +5,7 @@ import Wire
 
 /// A state and somebody who is told everything of it, as messages: docs/protocol.md's rules of order hold, and what was
 /// told is what there is.
-struct Telling {
+struct Telling: ~Copyable {
   private struct Element: Hashable {
     var pvd: UInt32
     var type: ElementType
@@ -216,7 +216,7 @@ struct Telling {
   private func send(_ trigger: Trigger, _ cause: TriggerMessageType) {
     let bytes = writing.write { writer throws(MessageOverflow) in
       let notification = try writer.notification(
-        TriggerPayload(type: trigger.type, identifier: trigger.id), addresses: trigger.addresses.payloads.span,
+        TriggerPayload(type: trigger.type, identifier: trigger.id), addresses: trigger.addresses,
         origin: trigger.origin, pid: 0)
       writer.prepare(notification, cause: cause, sequence: 1, extensions: .served)
     }
