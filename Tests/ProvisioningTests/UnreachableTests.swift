@@ -270,12 +270,12 @@ import Wire
 
   @Test func `The entry for all further destinations says what was heard last, also again and again`() {
     var limits = Limits()
-    limits.unreachablePaths = 1
+    limits.unreachablePaths = 4
     let host = host(limits: limits)
-    host.hear(error4())
+    for far in 1...4 as ClosedRange<UInt32> { host.hear(error4(to: IPv4Address(0x0A00_0000 + far))) }
     let all = IPv4Address.unspecified
     for _ in 1...4 { host.hear(error4(3, 0, to: all)) }
-    host.hear(error4(3, 1, to: IPv4Address(0x0A00_0001)))
+    host.hear(error4(3, 1, to: IPv4Address(0x0A00_0005)))
     #expect(host.state.triggers.first(.destinationUnreachable, .v4(all))?.origin.icmpCode == 1)
     host.hear(error4(3, 0, to: all))
     #expect(host.state.triggers.first(.destinationUnreachable, .v4(all))?.origin.icmpCode == 0)
