@@ -141,84 +141,32 @@ extension Trigger {
   var provenance: Provenance { Provenance(origin, owner) }
 }
 
-/// Each provenance once, with how many triggers have it: a hash table whose chains lie in one array.
+/// Each provenance once, with how many triggers have it.
 struct Provenances: Sendable {
-  private struct Entry {
-    var value: Provenance
-    /// 0 where the entry is free.
+  private struct Entry: Sendable {
+    let value: Provenance
     var users: UInt32
-    /// In the chain, or of the free ones; -1 behind the last.
-    var next: Int32
   }
 
-  private var entries: [Entry] = []
-  /// The first entry of each chain, -1 for none.
-  private var buckets = [Int32](repeating: -1, count: 16)
-  private var free: Int32 = -1
+  private var entries = HashedRows<Entry>()
   /// The one that was taken last: what comes in a flood comes from one place.
   private var last: Int32 = -1
 
-  subscript(number: Int32) -> Provenance { entries[Int(number)].value }
+  subscript(number: Int32) -> Provenance { entries[number].value }
 
   mutating func take(_ value: Provenance) -> Int32 {
-    if last < 0 || entries[Int(last)].value != value { last = find(value) ?? add(value) }
-    entries[Int(last)].users += 1
+    if last < 0 || entries[last].value != value {
+      let hash = UInt32(truncatingIfNeeded: value.hashValue)
+      last = entries.find(hash) { $0.value == value } ?? entries.add(hash) { _ in Entry(value: value, users: 0) }
+    }
+    entries[last].users += 1
     return last
   }
 
   mutating func release(_ number: Int32) {
-    entries[Int(number)].users -= 1
-    if entries[Int(number)].users > 0 { return }
-    let bucket = bucket(of: entries[Int(number)].value)
-    if buckets[bucket] == number {
-      buckets[bucket] = entries[Int(number)].next
-    } else {
-      var before = buckets[bucket]
-      while entries[Int(before)].next != number { before = entries[Int(before)].next }
-      entries[Int(before)].next = entries[Int(number)].next
-    }
-    entries[Int(number)].next = free
-    free = number
+    entries[number].users -= 1
+    if entries[number].users > 0 { return }
+    entries.remove(number)
     if last == number { last = -1 }
-  }
-
-  private func find(_ value: Provenance) -> Int32? {
-    var number = buckets[bucket(of: value)]
-    while number >= 0 {
-      if entries[Int(number)].value == value { return number }
-      number = entries[Int(number)].next
-    }
-    return nil
-  }
-
-  private mutating func add(_ value: Provenance) -> Int32 {
-    let number: Int32
-    if free >= 0 {
-      number = free
-      free = entries[Int(number)].next
-      entries[Int(number)].value = value
-    } else {
-      number = Int32(entries.count)
-      entries.append(Entry(value: value, users: 0, next: -1))
-      // Nothing is free, so all are in chains.
-      if entries.count > 2 * buckets.count {
-        buckets = [Int32](repeating: -1, count: 2 * buckets.count)
-        for known in 0..<number { enter(known) }
-      }
-    }
-    enter(number)
-    return number
-  }
-
-  private mutating func enter(_ number: Int32) {
-    let bucket = bucket(of: entries[Int(number)].value)
-    entries[Int(number)].next = buckets[bucket]
-    buckets[bucket] = number
-  }
-
-  private func bucket(of value: Provenance) -> Int {
-    var hasher = Hasher()
-    value.hash(into: &hasher)
-    return hasher.finalize() & (buckets.count - 1)
   }
 }

@@ -14,8 +14,7 @@ package struct UnreachableKinds: OptionSet, Sendable {
   package static let `default`: UnreachableKinds = [.network, .administrative]
 }
 
-/// The paths that ICMP errors speak of, each with its trigger: a hash table whose chains lie in the rows, which stay where
-/// they are.
+/// The paths that ICMP errors speak of, each with its trigger.
 struct UnreachablePaths: Sendable {
   /// From one of our addresses to a destination; the interface is the one on which the error arrived.
   struct Key: Equatable, Sendable {
@@ -40,14 +39,6 @@ struct UnreachablePaths: Sendable {
   /// Where a path is, as long as it is there.
   struct Place: Equatable, Sendable { fileprivate var row: Int32 }
 
-  private struct Row: Sendable {
-    /// nil where the row is free.
-    var path: Path?
-    var hash: UInt32 = 0
-    /// In the chain, or of the free ones; -1 behind the last.
-    var next: Int32 = -1
-  }
-
   /// The error that was last folded, and where: a flood of the same is known by comparing. Forgotten with its path.
   struct Last: Sendable {
     var error: ICMPError
@@ -58,80 +49,32 @@ struct UnreachablePaths: Sendable {
   var last: Last? { didSet { packet.forget() } }
   /// A packet that said the same as `last`: bit by bit the same again, it is not decoded.
   var packet = HeldPacket()
-  private(set) var count = 0
-  private var rows: [Row] = []
-  private var free: Int32 = -1
-  /// The first row of each chain, -1 for none.
-  private var buckets = [Int32](repeating: -1, count: 16)
+  private var paths = HashedRows<Path>()
   private let hash = KeyHash()
 
+  var count: Int { paths.count }
   var isEmpty: Bool { count == 0 }
 
-  func find(_ key: Key) -> Place? {
-    var row = buckets[bucket(hash(key))]
-    while row >= 0 {
-      if rows[Int(row)].path?.key == key { return Place(row: row) }
-      row = rows[Int(row)].next
-    }
-    return nil
-  }
+  func find(_ key: Key) -> Place? { paths.find(hash(key)) { $0.key == key }.map { Place(row: $0) } }
 
   /// Of a path that is there.
   subscript(place: Place) -> Path {
-    get { rows[Int(place.row)].path! }
-    _modify { yield &rows[Int(place.row)].path! }
+    get { paths[place.row] }
+    _modify { yield &paths[place.row] }
   }
 
   /// Adds a path whose key has none; `make` is told where it will be.
-  mutating func add(_ key: Key, _ make: (Place) -> Path) {
-    if free < 0 {
-      rows.append(Row())
-      free = Int32(rows.count - 1)
-      if rows.count > buckets.count { doubleBuckets() }
-    }
-    let row = free
-    free = rows[Int(row)].next
-    rows[Int(row)] = Row(path: make(Place(row: row)), hash: hash(key))
-    enter(row)
-    count += 1
-  }
+  mutating func add(_ key: Key, _ make: (Place) -> Path) { paths.add(hash(key)) { make(Place(row: $0)) } }
 
   mutating func remove(_ place: Place) {
-    let bucket = bucket(rows[Int(place.row)].hash)
-    let next = rows[Int(place.row)].next
-    if buckets[bucket] == place.row {
-      buckets[bucket] = next
-    } else {
-      var before = buckets[bucket]
-      while rows[Int(before)].next != place.row { before = rows[Int(before)].next }
-      rows[Int(before)].next = next
-    }
-    rows[Int(place.row)] = Row(next: free)
-    free = place.row
-    count -= 1
+    paths.remove(place.row)
     if last?.place == place { last = nil }
   }
 
   /// In no order that means anything.
-  func forEach(_ body: (Place, Path) -> Void) {
-    for row in rows.indices {
-      if let path = rows[row].path { body(Place(row: Int32(row)), path) }
-    }
-  }
+  func forEach(_ body: (Place, Path) -> Void) { paths.forEach { body(Place(row: $0), $1) } }
 
   private func hash(_ key: Key) -> UInt32 { hash(key.interface, key.local, key.destination) }
-  private func bucket(_ hash: UInt32) -> Int { Int(truncatingIfNeeded: hash) & (buckets.count - 1) }
-
-  private mutating func enter(_ row: Int32) {
-    let bucket = bucket(rows[Int(row)].hash)
-    rows[Int(row)].next = buckets[bucket]
-    buckets[bucket] = row
-  }
-
-  private mutating func doubleBuckets() {
-    buckets = [Int32](repeating: -1, count: 2 * buckets.count)
-    for row in rows.indices where rows[row].path != nil { enter(Int32(row)) }
-  }
 }
 
 extension NetworkState {

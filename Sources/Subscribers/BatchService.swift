@@ -37,10 +37,10 @@ final class NotificationBatch {
   }
 
   fileprivate func append(_ notification: Notification, _ cause: TriggerMessageType, _ message: RawSpan) {
+    precondition(message.byteCount <= NotificationBatch.longest, "a NOTIFY is longer than any")
     entries[count] = Entry(notification: notification, cause: cause)
     places[count] = MessagePlace(offset: used, length: message.byteCount)
     count += 1
-    precondition(message.byteCount <= NotificationBatch.longest, "a NOTIFY is longer than any")
     let place = used..<used + message.byteCount
     used = place.upperBound
     unsafe memory.withUnsafeMutableBytes { memory in
