@@ -6,7 +6,7 @@ import Wire
 #if Pcap
   extension Announcement {
     /// The announcement as a line for people, without its end.
-    func describe(to text: inout [UInt8]) {
+    func describe(to text: inout [UInt8], _ state: borrowing NetworkState) {
       switch self {
       case .interface(let link):
         append("INTERFACE ", to: &text)
@@ -44,13 +44,13 @@ import Wire
         append(decimal: pvd, to: &text)
         append(" ", to: &text)
         prefix.append(to: &text)
-      case .trigger(let change, let trigger):
-        switch change {
+      case .trigger(let place):
+        switch state.triggerNews[place].change {
         case .added: append("NOTIFY add ", to: &text)
-        case .modified: append("NOTIFY modify ", to: &text)
+        case .modified, .turned: append("NOTIFY modify ", to: &text)
         case .removed: append("NOTIFY delete ", to: &text)
         }
-        trigger.describe(to: &text)
+        state.triggerNews[place].trigger.describe(to: &text)
       }
     }
   }

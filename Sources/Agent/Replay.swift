@@ -64,7 +64,7 @@ package func replay(_ path: [UInt8], _ configuration: Configuration) throws(Star
       }
       append(decimal: fraction, to: &text)
       text.append(UInt8(ascii: " "))
-      announcement.describe(to: &text)
+      announcement.describe(to: &text, state)
       text.append(UInt8(ascii: "\n"))
     }
     state.clearAnnouncements()

@@ -88,7 +88,8 @@ extension SelfTest {
     to destination: StaticString, type: UInt8, code: UInt8
   ) {
     let refusals = hear(packet, family)
-    for case .trigger(.added, let trigger) in state.announcements where trigger.type == .destinationUnreachable {
+    for news in state.triggerNews where news.trigger.type == .destinationUnreachable {
+      let trigger = news.trigger
       guard trigger.addresses.count == 2, trigger.addresses[0].address == address(source),
         trigger.addresses[1].address == address(destination)
       else { return fail(subject, "the quoted packet's addresses were read wrongly") }

@@ -7,12 +7,15 @@ extension Interface {
   /// it is.
   struct Addressing: Equatable, Sendable {
     fileprivate var isUp: Bool
-    fileprivate var sources: [UInt64] = []
+    /// Of who configures addresses.
+    fileprivate var sources: UInt64 = 0
   }
 
   var addressing: Addressing {
     var addressing = Addressing(isUp: link.isUp)
-    for source in sources { addressing.sources += [source.serial, UInt64(source.addressing)] }
+    for source in sources.indices {
+      addressing.sources &+= Fingerprint(sources[source].serial, UInt64(sources[source].addressing)).value
+    }
     return addressing
   }
 
@@ -33,7 +36,7 @@ extension Interface {
   }
 
   /// `own` are the places of all addresses that nobody configures, in order.
-  mutating func setByHand(_ own: [Int]) {
+  func setByHand(_ own: [Int]) {
     byHand = ByHand()
     var next = 0
     var prefixes: Set<IPPrefix> = []
@@ -49,20 +52,20 @@ extension Interface {
   }
 
   /// Notes of one address whether nobody configures it.
-  mutating func setByHand(_ isByHand: Bool, _ index: Int) {
+  func setByHand(_ isByHand: Bool, _ index: Int) {
     if addresses[index].isByHand == isByHand { return }
     addresses[index].isByHand = false
     if isByHand { enterByHand(addresses[index].address.prefix) } else { leaveByHand(addresses[index].address.prefix) }
     addresses[index].isByHand = isByHand
   }
 
-  private mutating func enterByHand(_ prefix: IPPrefix) {
+  private func enterByHand(_ prefix: IPPrefix) {
     byHand.count += 1
     if !hasByHand(prefix.masked) { byHand.prefixes &+= Fingerprint(prefix.masked).value }
   }
 
   /// An address by hand is one no more; it is out of the list, or not marked.
-  mutating func leaveByHand(_ prefix: IPPrefix) {
+  func leaveByHand(_ prefix: IPPrefix) {
     byHand.count -= 1
     if !hasByHand(prefix.masked) { byHand.prefixes &-= Fingerprint(prefix.masked).value }
   }
@@ -106,25 +109,5 @@ extension Array {
   /// Lets one more fit, and a quarter: twice as many would be a megabyte of nothing on a host of ten thousand addresses.
   mutating func makeRoom() {
     if count == capacity { reserveCapacity(count + count / 4 + 2) }
-  }
-}
-
-/// Tells one prefix from another (FNV-1a over words).
-struct Fingerprint {
-  private(set) var value: UInt64 = 0xCBF2_9CE4_8422_2325
-
-  init(_ prefix: IPPrefix) {
-    switch prefix.address {
-    case .v4(let v4): add(UInt64(v4.value))
-    case .v6(let v6):
-      add(v6.high)
-      add(v6.low)
-    }
-    add(UInt64(prefix.length))
-  }
-
-  private mutating func add(_ word: UInt64) {
-    value = (value ^ word) &* 0x0000_0100_0000_01B3
-    value ^= value >> 32
   }
 }

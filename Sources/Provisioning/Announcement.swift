@@ -9,22 +9,30 @@ package enum Announcement: Sendable {
   /// A link became administratively up and is not running yet; its `interface` has been told.
   case interfaceGoingUp(Link)
   case interfaceGone(Link)
-  case pvd(ProvisioningDomain)
+  indirect case pvd(ProvisioningDomain)
   /// Its addresses and elements have been taken back before.
-  case pvdGone(ProvisioningDomain)
+  indirect case pvdGone(ProvisioningDomain)
   /// An element is complete, or what it configures changed; new lifetimes alone are no change.
   case element(pvd: UInt32, ElementType)
   case elementGone(pvd: UInt32, ElementType)
   /// A usable address, or new lifetimes of one.
   case address(pvd: UInt32, InterfaceAddress)
   case addressGone(pvd: UInt32, IPPrefix)
-  /// The trigger as it is now, for a removal as it was.
-  case trigger(TriggerChange, Trigger)
+  /// The place in `NetworkState.triggerNews`: an announcement is copied several times on its way, and these are large.
+  case trigger(Int)
+}
+
+/// What happened to a trigger.
+package struct TriggerNews: Sendable {
+  package let change: TriggerChange
+  /// As it is now, for a removal as it was.
+  package let trigger: Trigger
 }
 
 package enum TriggerChange: Sendable {
   case added
-  /// What it was, where its type, its addresses or its interface changed: what a filter looks at.
-  case modified(from: Trigger?)
+  case modified
+  /// Its type, its addresses or its interface changed, which is what a filter looks at; this is what it was.
+  indirect case turned(from: Trigger)
   case removed
 }

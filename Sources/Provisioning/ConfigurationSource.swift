@@ -75,19 +75,19 @@ struct ConfigurationSource: Sendable {
   /// When the next item runs out.
   var nextExpiry: Instant {
     var earliest = Instant.never
-    for item in items where item.validUntil < earliest { earliest = item.validUntil }
-    for lease in leases where lease.validUntil < earliest { earliest = lease.validUntil }
+    for item in items.indices { earliest = min(earliest, items[item].validUntil) }
+    for lease in leases { earliest = min(earliest, lease.validUntil) }
     return earliest
   }
 
   /// Differs from any that this or another source had before, as soon as anything else is configured.
-  var signature: [UInt64] { [serial, UInt64(revision)] }
+  var fingerprint: Fingerprint { Fingerprint(serial, UInt64(revision)) }
 
   /// Sets one item: a lifetime that has ended withdraws it, a new or changed value counts as a change.
   ///
   /// - Returns: false if the item is new and there is no room for it.
   mutating func set(_ item: Item, at now: Instant, _ limits: Limits) -> Bool {
-    let known = items.firstIndex { $0.identifier == item.identifier && $0.value.names(item.value, item.identifier) }
+    let known = place(of: item)
     if item.validUntil <= now {
       if let known {
         items.remove(at: known)
@@ -104,6 +104,15 @@ struct ConfigurationSource: Sendable {
     if items[known].value != item.value { revision &+= 1 }
     items[known] = item
     return true
+  }
+
+  /// The place of what this item replaces.
+  private func place(of item: Item) -> Int? {
+    for place in items.indices
+    where items[place].identifier == item.identifier && items[place].value.names(item.value, item.identifier) {
+      return place
+    }
+    return nil
   }
 
   /// Takes out what has run out by `now`.

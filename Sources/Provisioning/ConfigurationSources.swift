@@ -15,7 +15,7 @@ extension NetworkState {
   mutating func source(
     _ identity: ConfigurationSource.Identity, _ place: Int, limit: Int, full: StateCounter
   ) -> Int? {
-    if let known = interfaces[place].sources.firstIndex(where: { $0.identity == identity }) { return known }
+    if let known = interfaces[place].place(of: identity) { return known }
     let element = identity.element
     if interfaces[place].sources.count(where: { $0.identity.element == element }) >= limit {
       count(full)
@@ -57,5 +57,12 @@ extension NetworkState {
     reconcile(place, moment)
     // A prefix that is gone may make another address the preferred source.
     reconnect(place, moment)
+  }
+}
+
+extension Interface {
+  func place(of identity: ConfigurationSource.Identity) -> Int? {
+    for place in sources.indices where sources[place].identity == identity { return place }
+    return nil
   }
 }

@@ -53,6 +53,8 @@ struct InformationTable: Sendable {
     var attempts: UInt8 = 0
     var known: Known? { didSet { revision &+= 1 } }
     private(set) var revision: UInt32 = 0
+    /// Of what is known; another one each time.
+    var fingerprint: Fingerprint { Fingerprint(serial, UInt64(revision)) }
 
     /// When a request may follow the last one.
     var earliest: Instant {
@@ -69,13 +71,6 @@ struct InformationTable: Sendable {
   func place(_ serial: UInt64) -> Int? { entries.firstIndex { $0.serial == serial } }
 
   func known(_ name: [UInt8]) -> Known? { place(name).flatMap { entries[$0].known } }
-
-  /// Of each PvD of which something is known, what makes it differ from what was known before.
-  var signatures: [(name: [UInt8], signature: [UInt64])] {
-    entries.isEmpty
-      ? []
-      : entries.compactMap { $0.known == nil ? nil : ($0.name, [$0.serial, UInt64($0.revision)]) }
-  }
 
   /// When the network may be asked the next time.
   var earliest: Instant {

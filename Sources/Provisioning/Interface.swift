@@ -1,8 +1,9 @@
 import Messages
 import Wire
 
-/// One interface and all that is known on it.
-struct Interface: Sendable {
+/// One interface and all that is known on it. An object, because it is large: a struct in an array is copied whole, with a
+/// retain for each of its lists, whenever a method of it is called.
+final class Interface {
   var link: Link
   var addresses: [Address] = []
   var routes: [DefaultRoute] = []
@@ -26,6 +27,8 @@ struct Interface: Sendable {
   var lastAddresses: [IPPrefix] = []
   var connection4 = Connection()
   var connection6 = Connection()
+
+  init(link: Link) { self.link = link }
 
   /// An address of the kernel's.
   struct Address: Sendable {

@@ -3,14 +3,14 @@ import Wire
 
 /// The KERNEL element: what an interface has that nobody on the network was heard to configure.
 extension Interface {
-  /// The default routes that nobody on the network was heard to configure, one of each gateway.
-  private var ownRoutes: [DefaultRoute] {
-    var own: [DefaultRoute] = []
-    for route in routes where !own.contains(where: { $0.gateway == route.gateway && $0.family == route.family }) {
+  /// Hands over the default routes that nobody on the network was heard to configure, one of each gateway.
+  private func forEachOwnRoute(_ body: (DefaultRoute) -> Void) {
+    for place in routes.indices {
+      let route = routes[place]
+      if routes[..<place].contains(where: { $0.gateway == route.gateway && $0.family == route.family }) { continue }
       if let gateway = route.gateway, sources.contains(where: { $0.isRouter(gateway) }) { continue }
-      own.append(route)
+      body(route)
     }
-    return own
   }
 
   /// The on-link prefixes of addresses configured by hand, with the longest of their lifetimes; the link's MTU; routers
@@ -30,7 +30,7 @@ extension Interface {
       }
     }
     if link.mtu > 0 { items.append(ConfigurationItem(.mtu, .number(link.mtu))) }
-    for route in ownRoutes {
+    forEachOwnRoute { route in
       if let gateway = route.gateway {
         items.append(ConfigurationItem(.defaultRouter, .router(gateway, preference: 0)))
       } else {
@@ -41,19 +41,12 @@ extension Interface {
     return items
   }
 
-  /// What the element configures beside prefixes, in words; never empty.
-  var kernelSignature: [UInt64] {
-    var words: [UInt64] = [UInt64(link.mtu)]
-    for route in ownRoutes { words += route.gateway?.words ?? [UInt64(route.family.width)] }
-    return words
-  }
-}
-
-extension IPAddress {
-  fileprivate var words: [UInt64] {
-    switch self {
-    case .v4(let v4): [UInt64(v4.value)]
-    case .v6(let v6): [v6.high, v6.low]
+  /// What the element configures.
+  var kernelFingerprint: UInt64 {
+    var fingerprint = Fingerprint(byHand.prefixes, UInt64(link.mtu))
+    forEachOwnRoute { route in
+      if let gateway = route.gateway { fingerprint.add(gateway) } else { fingerprint.add(UInt64(route.family.width)) }
     }
+    return fingerprint.value
   }
 }

@@ -6,7 +6,7 @@ package import Wire
 /// A pure value without clock, socket or file. Each event changes it and appends to `announcements` what subscribers
 /// are to be told, in order; whoever drives it empties that list after each event. The same state runs live, from a
 /// capture file, in a simulation and in a benchmark.
-package struct NetworkState: ~Copyable, Sendable {
+package struct NetworkState: ~Copyable {
   package let limits: Limits
   /// Which kinds of ICMP error make a DEST_UNREACHABLE.
   package var unreachableKinds: UnreachableKinds
@@ -14,6 +14,8 @@ package struct NetworkState: ~Copyable, Sendable {
   /// says which are.
   package var assumesAddresses = false
   package internal(set) var announcements: [Announcement] = []
+  /// Those of `announcements` that are about triggers.
+  package private(set) var triggerNews: [TriggerNews] = []
   package internal(set) var triggers = TriggerTable()
   /// Whether somebody fetches PvD Additional Information (RFC 8801 section 4): `takeInformationFetches` is then called
   /// after each event, and `informationFetched` once for each fetch that it gave.
@@ -64,7 +66,15 @@ package struct NetworkState: ~Copyable, Sendable {
   package var nextDeadline: Instant { deadlines.next }
 
   /// Empties the list of announcements and keeps its room.
-  package mutating func clearAnnouncements() { announcements.removeAll(keepingCapacity: true) }
+  package mutating func clearAnnouncements() {
+    announcements.removeAll(keepingCapacity: true)
+    if !triggerNews.isEmpty { triggerNews.removeAll(keepingCapacity: true) }
+  }
+
+  mutating func announce(_ change: TriggerChange, _ trigger: Trigger) {
+    announcements.append(.trigger(triggerNews.count))
+    triggerNews.append(TriggerNews(change: change, trigger: trigger))
+  }
 
   package mutating func count(_ counter: StateCounter) { counts[counter.rawValue] &+= 1 }
   package mutating func count(_ refusal: Refusal) { refusals[Int(refusal.rawValue)] &+= 1 }

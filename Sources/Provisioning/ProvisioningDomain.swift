@@ -38,26 +38,32 @@ package struct ProvisioningDomain: Sendable {
 
   package var isExplicit: Bool { if case .explicit = key { true } else { false } }
 
-  /// Element types and the signature of what each configures; empty where there is none.
+  /// Element types, and what tells what each configures from what it configured before; nil where there is none.
   struct Elements: Sendable {
-    private var signatures: ([UInt64], [UInt64], [UInt64], [UInt64]) = ([], [], [], [])
-    subscript(type: ElementType) -> [UInt64] {
+    private var fingerprints: (UInt64?, UInt64?, UInt64?, UInt64?)
+
+    subscript(type: ElementType) -> UInt64? {
       get {
         switch type {
-        case .routerAdvertisement: signatures.0
-        case .dhcpv6: signatures.1
-        case .dhcpv4: signatures.2
-        case .kernel: signatures.3
+        case .routerAdvertisement: fingerprints.0
+        case .dhcpv6: fingerprints.1
+        case .dhcpv4: fingerprints.2
+        case .kernel: fingerprints.3
         }
       }
       set {
         switch type {
-        case .routerAdvertisement: signatures.0 = newValue
-        case .dhcpv6: signatures.1 = newValue
-        case .dhcpv4: signatures.2 = newValue
-        case .kernel: signatures.3 = newValue
+        case .routerAdvertisement: fingerprints.0 = newValue
+        case .dhcpv6: fingerprints.1 = newValue
+        case .dhcpv4: fingerprints.2 = newValue
+        case .kernel: fingerprints.3 = newValue
         }
       }
+    }
+
+    /// One of those who configure an element, in any order.
+    mutating func add(_ fingerprint: Fingerprint, to type: ElementType) {
+      self[type] = (self[type] ?? 0) &+ fingerprint.value
     }
   }
 }

@@ -27,8 +27,9 @@ extension NetworkState {
       }
     }
     // Without the R flag the header is the explicit PvD's; then an implicit one is only there if it has data.
-    let owned = interfaces[place].sources.contains { $0.identity == .router(router) }
-    if !hasExplicit || hasOptionsOutside || !explicitOwnsHeader || owned {
+    if !hasExplicit || hasOptionsOutside || !explicitOwnsHeader
+      || interfaces[place].place(of: ConfigurationSource.Identity.router(router)) != nil
+    {
       if let index = advertised(.router(router), place) {
         let before = interfaces[place].sources[index].revision
         var header = advertisement.header

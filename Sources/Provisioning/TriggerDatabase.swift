@@ -24,9 +24,10 @@ extension NetworkState {
     clientTriggers += 1
     triggersOfUsers[user] = owned + 1
     let origin = Origin(pvd: user, source: .client, timestamp: moment.timestamp)
-    let trigger = triggers.add(Trigger(type: type, owner: .user(uid: user), addresses: addresses, origin: origin))
+    var trigger = Trigger(type: type, owner: .user(uid: user), addresses: addresses, origin: origin)
+    triggers.add(&trigger)
     count(.triggersAdded)
-    announcements.append(.trigger(.added, trigger))
+    announce(.added, trigger)
     return trigger
   }
 
@@ -88,10 +89,12 @@ extension NetworkState {
 
   /// Adds a trigger of the agent's own and returns its id.
   mutating func addTrigger(_ type: TriggerType, _ addresses: Trigger.Addresses, _ origin: Origin) -> UInt32 {
-    let trigger = triggers.add(Trigger(type: type, owner: .agent, addresses: addresses, origin: origin))
+    var trigger = Trigger(type: type, owner: .agent, addresses: addresses, origin: origin)
+    triggers.add(&trigger)
+    let id = trigger.id
     count(.triggersAdded)
-    announcements.append(.trigger(.added, trigger))
-    return trigger.id
+    announce(.added, trigger)
+    return id
   }
 
   mutating func modifyTrigger(_ id: UInt32, _ change: (inout Trigger) -> Void) {
@@ -100,7 +103,7 @@ extension NetworkState {
     let isOfSameSubject =
       before.type == after.type && before.addresses == after.addresses
       && before.origin.interface == after.origin.interface
-    announcements.append(.trigger(.modified(from: isOfSameSubject ? nil : before), after))
+    announce(isOfSameSubject ? .modified : .turned(from: before), after)
   }
 
   /// Removes a trigger, if the id names one (0 never does), and tells why.
@@ -115,7 +118,7 @@ extension NetworkState {
     trigger.origin.reason = reason
     trigger.origin.timestamp = moment.timestamp
     count(.triggersRemoved)
-    announcements.append(.trigger(.removed, trigger))
+    announce(.removed, trigger)
   }
 
   /// Whoever refers to a CONN_LOST that went: an interface under that name, or what is kept of one that is gone.

@@ -48,9 +48,8 @@ package struct TriggerTable: Sendable {
   /// Passes over the numbers up to `serial`, as many triggers would that came and went.
   mutating func pass(to serial: UInt64) { self.serial = max(self.serial, serial) }
 
-  /// Adds a trigger under the next id, which it returns filled in.
-  mutating func add(_ trigger: Trigger) -> Trigger {
-    var trigger = trigger
+  /// Adds a trigger under the next id, which is filled in.
+  mutating func add(_ trigger: inout Trigger) {
     repeat {
       serial += 1
     } while serial > UInt64(UInt32.max) && isTaken(UInt32(truncatingIfNeeded: serial))
@@ -60,7 +59,6 @@ package struct TriggerTable: Sendable {
     rows[Int(place)].set(trigger)
     order.append(serial, place)
     enter(trigger.addresses, trigger.type, place)
-    return trigger
   }
 
   /// Whether the counter, which has wrapped, has to skip this id.

@@ -57,7 +57,7 @@ extension NetworkState {
     guard let place = places[domain.interface] else { return }
     let interface = interfaces[place]
     for source in interface.sources where source.identity.element == element {
-      if !keys(of: source, on: interface).contains(domain.key) { continue }
+      if !interface.keys(of: source).contains(domain.key) { continue }
       for item in source.items where identifier == .all || item.identifier == identifier {
         if item.validUntil <= now { continue }
         body(
@@ -74,7 +74,7 @@ extension NetworkState {
       body(
         ConfigurationItem(.additionalInformation, .text(known.text), preferredLifetime: left, validLifetime: left))
     }
-    if element == .kernel, !domain.elements[.kernel].isEmpty {
+    if element == .kernel, domain.elements[.kernel] != nil {
       for item in interface.kernelItems(at: now) where identifier == .all || identifier == item.identifier {
         body(item)
       }
@@ -84,7 +84,7 @@ extension NetworkState {
 
 extension ProvisioningDomain {
   /// The types of its elements.
-  package var elementTypes: [ElementType] { ElementType.allCases.filter { !elements[$0].isEmpty } }
+  package var elementTypes: [ElementType] { ElementType.allCases.filter { elements[$0] != nil } }
 }
 
 extension ProvisioningDomain.Address {

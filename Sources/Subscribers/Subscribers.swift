@@ -191,12 +191,11 @@ package final class Subscribers {
   package func publish(_ state: inout NetworkState, pid: UInt32 = 0, at moment: Moment) {
     if state.announcements.isEmpty { return }
     for index in state.announcements.indices {
-      // Most are about triggers: these are not copied whole.
-      if case .trigger(let change, let trigger) = state.announcements.span[index] {
-        tell(change, trigger, pid: pid)
+      let announcement = state.announcements[index]
+      if case .trigger(let place) = announcement {
+        tell(state.triggerNews.span[place], pid: pid)
         continue
       }
-      let announcement = state.announcements[index]
       let isNews = follow(announcement, at: moment.instant.nanoseconds)
       if isNews, !mif.isEmpty { tell(announcement, state, moment) }
     }

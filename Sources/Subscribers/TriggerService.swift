@@ -151,29 +151,28 @@ extension Subscribers {
   ///
   /// What a subscriber asked for and may read is a view of the database: a trigger that a MODIFY brings into it is told
   /// as added, one that it takes out as deleted.
-  func tell(_ change: TriggerChange, _ trigger: Trigger, pid: UInt32) {
+  func tell(_ news: borrowing TriggerNews, pid: UInt32) {
     if registered.isEmpty, ringSeats.isEmpty { return }
     var losing: [Subscriber] = []
-    notify(trigger, pid: pid, forAll: change.cause) { subscriber in
-      if subscriber.seesAll { return change.cause }
-      let sees = subscriber.sees(trigger)
-      guard case .modified(let former?) = change, subscriber.sees(former) != sees else {
-        return sees ? change.cause : nil
-      }
+    let cause = news.change.cause
+    notify(news.trigger, pid: pid, forAll: cause) { subscriber in
+      if subscriber.seesAll { return cause }
+      let sees = subscriber.sees(news.trigger)
+      guard case .turned(let former) = news.change, subscriber.sees(former) != sees else { return sees ? cause : nil }
       if sees { return .add }
       losing.append(subscriber)
       return nil
     }
-    guard case .modified(var former?) = change, !losing.isEmpty else { return }
+    guard !losing.isEmpty, case .turned(var former) = news.change else { return }
     former.origin.reason = .unmatched
-    former.origin.timestamp = trigger.origin.timestamp
+    former.origin.timestamp = news.trigger.origin.timestamp
     notify(former, pid: pid) { subscriber in losing.contains { $0 === subscriber } ? .delete : nil }
   }
 
   /// A NOTIFY to each registered subscriber for whom `cause` gives one. `forAll` is what it says to those who are told of
   /// every trigger: they get it with the batch, or from the ring.
   private func notify(
-    _ trigger: Trigger, pid: UInt32, forAll: TriggerMessageType? = nil, cause: (Subscriber) -> TriggerMessageType?
+    _ trigger: borrowing Trigger, pid: UInt32, forAll: TriggerMessageType? = nil, cause: (Subscriber) -> TriggerMessageType?
   ) {
     var memory = scratch.takeAnswer()
     defer { scratch.giveAnswer(memory) }
@@ -211,7 +210,7 @@ extension TriggerChange {
   fileprivate var cause: TriggerMessageType {
     switch self {
     case .added: .add
-    case .modified: .modify
+    case .modified, .turned: .modify
     case .removed: .delete
     }
   }

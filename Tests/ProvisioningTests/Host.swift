@@ -105,10 +105,10 @@ final class Host {
   func told(sourceLocation: SourceLocation = #_sourceLocation) -> [String] {
     var lines: [String] = []
     for announcement in state.announcements {
-      if let fault = watcher.see(announcement) {
-        Issue.record("\(fault): \(watcher.describe(announcement))", sourceLocation: sourceLocation)
+      if let fault = watcher.see(announcement, of: state) {
+        Issue.record("\(fault): \(watcher.describe(announcement, of: state))", sourceLocation: sourceLocation)
       }
-      lines.append(watcher.describe(announcement))
+      lines.append(watcher.describe(announcement, of: state))
     }
     state.clearAnnouncements()
     if let fault = watcher.compare(with: state) { Issue.record("\(fault)", sourceLocation: sourceLocation) }

@@ -178,7 +178,7 @@ import Wire
       guard cursor.hasPassed(trigger) else { return }
       switch change {
       case .added: if known.updateValue(trigger.origin.count, forKey: trigger.id) != nil { faults += 1 }
-      case .modified: if known.updateValue(trigger.origin.count, forKey: trigger.id) == nil { faults += 1 }
+      case .modified, .turned: if known.updateValue(trigger.origin.count, forKey: trigger.id) == nil { faults += 1 }
       case .removed: if known.removeValue(forKey: trigger.id) == nil { faults += 1 }
       }
     }
@@ -191,7 +191,7 @@ import Wire
       case 1 where !ids.isEmpty:
         version += 1
         if let update = table.update(ids[random.below(ids.count)], { $0.origin.count = version }) {
-          news(.modified(from: nil), update.after)
+          news(.modified, update.after)
         }
       case 2 where !ids.isEmpty:
         if let trigger = table.remove(ids.remove(at: random.below(ids.count))) { news(.removed, trigger) }
@@ -295,4 +295,14 @@ struct Random {
   /// 0 to `bound` - 1.
   mutating func below(_ bound: Int) -> Int { bound <= 0 ? 0 : Int(next() % UInt64(bound)) }
   mutating func isTrue(_ percent: Int) -> Bool { below(100) < percent }
+}
+
+extension TriggerTable {
+  /// Adds a trigger, and gives it with its id.
+  @discardableResult
+  fileprivate mutating func add(_ trigger: Trigger) -> Trigger {
+    var trigger = trigger
+    add(&trigger)
+    return trigger
+  }
 }

@@ -21,8 +21,8 @@ struct Watcher {
   private var lastTrigger: UInt32 = 0
   private var lastDomain: UInt32 = 0
 
-  /// Takes one announcement in; says what was wrong with it.
-  mutating func see(_ announcement: Announcement) -> String? {
+  /// Takes one of a state's announcements in; says what was wrong with it.
+  mutating func see(_ announcement: Announcement, of state: borrowing NetworkState) -> String? {
     switch announcement {
     case .interface(let link):
       links[link.index] = link
@@ -55,14 +55,22 @@ struct Watcher {
       domains[pvd]!.addresses.insert(address.prefix)
     case .addressGone(let pvd, let prefix):
       if domains[pvd]?.addresses.remove(prefix) == nil { return "an address goes that never came" }
-    case .trigger(.added, let trigger):
+    case .trigger(let place): return see(state.triggerNews[place])
+    }
+    return nil
+  }
+
+  private mutating func see(_ news: TriggerNews) -> String? {
+    let trigger = news.trigger
+    switch news.change {
+    case .added:
       if trigger.id <= lastTrigger { return "a trigger's id does not count up" }
       lastTrigger = trigger.id
       triggers[trigger.id] = trigger.type
-    case .trigger(.modified, let trigger):
+    case .modified, .turned:
       if triggers[trigger.id] == nil { return "a trigger changes that is not there" }
       if trigger.origin.reason != .none { return "a trigger that stands has a reason to go" }
-    case .trigger(.removed, let trigger):
+    case .removed:
       if triggers.removeValue(forKey: trigger.id) == nil { return "a trigger goes that is not there" }
       if trigger.origin.reason == .none { return "a trigger goes without a reason" }
     }
@@ -89,7 +97,7 @@ struct Watcher {
     return count == domains.count ? nil : "a PvD was not taken back"
   }
 
-  func describe(_ announcement: Announcement) -> String {
+  func describe(_ announcement: Announcement, of state: borrowing NetworkState) -> String {
     func name(_ pvd: UInt32) -> String { names[pvd] ?? "PvD \(pvd)" }
     switch announcement {
     case .interface(let link): return "INTERFACE \(String(decoding: link.name.bytes, as: UTF8.self))"
@@ -101,10 +109,16 @@ struct Watcher {
     case .elementGone(let pvd, let type): return "NO_ELEMENT \(name(pvd)) \(text(type))"
     case .address(let pvd, let address): return "ADDRESS \(name(pvd)) \(ProvisioningTests.text(address.prefix))"
     case .addressGone(let pvd, let prefix): return "NO_ADDRESS \(name(pvd)) \(ProvisioningTests.text(prefix))"
-    case .trigger(.added, let trigger): return "ADD \(ProvisioningTests.describe(trigger))"
-    case .trigger(.modified, let trigger): return "MODIFY \(ProvisioningTests.describe(trigger))"
-    case .trigger(.removed, let trigger):
-      return "DELETE \(ProvisioningTests.describe(trigger)) \(trigger.origin.reason)"
+    case .trigger(let place): return describe(state.triggerNews[place])
+    }
+  }
+
+  private func describe(_ news: TriggerNews) -> String {
+    let trigger = ProvisioningTests.describe(news.trigger)
+    return switch news.change {
+    case .added: "ADD \(trigger)"
+    case .modified, .turned: "MODIFY \(trigger)"
+    case .removed: "DELETE \(trigger) \(news.trigger.origin.reason)"
     }
   }
 

@@ -193,13 +193,20 @@ struct Telling: ~Copyable {
     case .addressGone(let pvd, let prefix):
       check(held.remove(Address(pvd: pvd, prefix: prefix)) != nil, "gone before it was announced: \(prefix)")
       send(.noAddress(pvd: pvd, AnnouncedAddress(prefix.address, prefixLength: prefix.length)))
-    case .trigger(.added, let trigger):
+    case .trigger(let place): tell(state.triggerNews[place])
+    }
+  }
+
+  private mutating func tell(_ news: TriggerNews) {
+    let trigger = news.trigger
+    switch news.change {
+    case .added:
       check(triggers.insert(trigger.id).inserted, "added twice: \(trigger.id)")
       send(trigger, .add)
-    case .trigger(.modified, let trigger):
+    case .modified, .turned:
       check(triggers.contains(trigger.id), "modified before it was added: \(trigger.id)")
       send(trigger, .modify)
-    case .trigger(.removed, let trigger):
+    case .removed:
       check(triggers.remove(trigger.id) != nil, "removed before it was added: \(trigger.id)")
       send(trigger, .delete)
     }
