@@ -91,6 +91,7 @@ package final class Agent {
       taps = ClientTaps(keeper: keeper)
       state = NetworkState(limits: configuration.limits, unreachableKinds: configuration.unreachableKinds)
       state.fetchesInformation = hooks.fetcher != nil
+      state.reserve()
       state.random = RandomTimes(seed: .random(in: 0 ... .max))
       self.keeper = keeper
       followsClients = configuration.followsDHCPClients
@@ -251,6 +252,7 @@ extension Agent {
       runErrands()
       fetches.begin(&state, keeper, poller, token: Token.fetches, at: now)
       subscribers.settle(poller)
+      state.stock()
     }
   }
 

@@ -24,14 +24,25 @@ package struct Deadlines<Subject: Sendable>: Sendable {
   package var next: Instant { heap.isEmpty ? .never : slots[Int(heap[0])].deadline }
   package var count: Int { slots.count - free.count }
 
+  /// Lets it grow to so many entries without being copied.
+  mutating func reserve(_ count: Int) {
+    slots.reserveCapacity(count)
+    heap.reserveCapacity(count)
+  }
+
+  /// Makes entries that wait to be taken, if there are none.
+  mutating func stock() {
+    if !free.isEmpty { return }
+    for _ in 0..<Stock.rows { slots.append(Slot()) }
+    for slot in (slots.count - Stock.rows..<slots.count).reversed() { free.append(Int32(slot)) }
+  }
+
   /// A new entry without a deadline.
   package mutating func add(_ subject: Subject) -> Handle {
-    if let slot = free.popLast() {
-      slots[Int(slot)] = Slot(subject: subject)
-      return Handle(slot: slot)
-    }
-    slots.append(Slot(subject: subject))
-    return Handle(slot: Int32(slots.count - 1))
+    stock()
+    let slot = free.removeLast()
+    slots[Int(slot)] = Slot(subject: subject)
+    return Handle(slot: slot)
   }
 
   package mutating func remove(_ handle: Handle) {

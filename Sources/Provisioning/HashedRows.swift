@@ -1,4 +1,5 @@
-/// Values by a hash of what they are known by: a table whose chains lie in its rows, which stay where they are.
+/// Values by a hash of what they are known by: a table whose chains lie in its rows, which stay where they are. It grows by a
+/// bucket at a time (linear hashing), so that no value has to wait until all others have been hashed anew.
 struct HashedRows<Value: Sendable>: Sendable {
   private struct Row: Sendable {
     /// nil where the row is free.
@@ -12,11 +13,25 @@ struct HashedRows<Value: Sendable>: Sendable {
   private var rows: [Row] = []
   private var free: Int32 = -1
   /// The first row of each chain, -1 for none.
-  private var buckets = [Int32](repeating: -1, count: 16)
+  private var buckets = GrowingBuckets()
+
+  /// Lets it grow to so many values without being copied.
+  mutating func reserve(_ count: Int) {
+    rows.reserveCapacity(count)
+    buckets.reserve(count)
+  }
+
+  /// Makes rows that wait to be taken, if there are none.
+  mutating func stock() {
+    if free >= 0 { return }
+    for _ in 0..<Stock.rows { rows.append(Row(next: Int32(rows.count + 1))) }
+    free = Int32(rows.count - Stock.rows)
+    rows[rows.count - 1].next = -1
+  }
 
   /// The row with this hash whose value is the one that is meant.
   func find(_ hash: UInt32, where isMeant: (Value) -> Bool) -> Int32? {
-    var row = buckets[bucket(hash)]
+    var row = buckets[hash]
     while row >= 0 {
       if rows[Int(row)].hash == hash, let value = rows[Int(row)].value, isMeant(value) { return row }
       row = rows[Int(row)].next
@@ -33,11 +48,8 @@ struct HashedRows<Value: Sendable>: Sendable {
   /// Takes a row for a value that is in none; `make` is told which.
   @discardableResult
   mutating func add(_ hash: UInt32, _ make: (Int32) -> Value) -> Int32 {
-    if free < 0 {
-      rows.append(Row())
-      free = Int32(rows.count - 1)
-      if rows.count > buckets.count { doubleBuckets() }
-    }
+    stock()
+    if count >= buckets.count { addBucket() }
     let row = free
     free = rows[Int(row)].next
     rows[Int(row)] = Row(value: make(row), hash: hash)
@@ -47,12 +59,12 @@ struct HashedRows<Value: Sendable>: Sendable {
   }
 
   mutating func remove(_ row: Int32) {
-    let bucket = bucket(rows[Int(row)].hash)
+    let hash = rows[Int(row)].hash
     let next = rows[Int(row)].next
-    if buckets[bucket] == row {
-      buckets[bucket] = next
+    if buckets[hash] == row {
+      buckets[hash] = next
     } else {
-      var before = buckets[bucket]
+      var before = buckets[hash]
       while rows[Int(before)].next != row { before = rows[Int(before)].next }
       rows[Int(before)].next = next
     }
@@ -68,16 +80,22 @@ struct HashedRows<Value: Sendable>: Sendable {
     }
   }
 
-  private func bucket(_ hash: UInt32) -> Int { Int(truncatingIfNeeded: hash) & (buckets.count - 1) }
-
   private mutating func enter(_ row: Int32) {
-    let bucket = bucket(rows[Int(row)].hash)
-    rows[Int(row)].next = buckets[bucket]
-    buckets[bucket] = row
+    rows[Int(row)].next = buckets[rows[Int(row)].hash]
+    buckets[rows[Int(row)].hash] = row
   }
 
-  private mutating func doubleBuckets() {
-    buckets = [Int32](repeating: -1, count: 2 * buckets.count)
-    for row in rows.indices where rows[row].value != nil { enter(Int32(row)) }
+  private mutating func addBucket() {
+    var row = buckets.split()
+    while row >= 0 {
+      let next = rows[Int(row)].next
+      enter(row)
+      row = next
+    }
   }
+}
+
+/// Rows of a table that are made at once, ahead of when they are wanted.
+enum Stock {
+  static var rows: Int { 16 }
 }

@@ -62,6 +62,23 @@ package struct NetworkState: ~Copyable {
     self.unreachableKinds = unreachableKinds
   }
 
+  /// Lets the tables that events fill grow to their bounds without being copied while an event waits. It takes address
+  /// space, and memory only where something is written.
+  package mutating func reserve() {
+    let paths = limits.unreachablePaths * 5 / 4
+    unreachable.reserve(paths)
+    deadlines.reserve(paths + limits.interfaces)
+    triggers.reserve(paths + limits.clientTriggers + limits.interfaces)
+  }
+
+  /// Makes rows for what comes next, where there are none: to be called when nobody waits. New memory is a page fault, which
+  /// takes as long as a part of an event.
+  package mutating func stock() {
+    unreachable.stock()
+    deadlines.stock()
+    triggers.stock()
+  }
+
   /// When `advance` has something to do next.
   package var nextDeadline: Instant { deadlines.next }
 

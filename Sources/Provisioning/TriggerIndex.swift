@@ -20,28 +20,50 @@ struct TriggerIndex: Sendable {
 
   /// By node.
   private var links: [Links] = []
-  /// The first node of each chain, -1 for none.
-  private var buckets = [Int32](repeating: -1, count: 16)
+  /// The first node of each chain.
+  private var buckets = GrowingBuckets()
   private var count = 0
   private let hash = KeyHash()
 
-  /// Whether there are four nodes to a bucket: time to double these.
+  /// Whether there are four nodes to a bucket: time for one more.
   var isFull: Bool { count >= 4 * buckets.count }
+
+  /// Lets it grow to so many nodes without being copied.
+  mutating func reserve(_ count: Int) {
+    links.reserveCapacity(count)
+    buckets.reserve(count / 4)
+  }
 
   /// Nodes below `count` may be entered from now on.
   mutating func makeRoom(for count: Int) {
     while links.count < count { links.append(Links()) }
   }
 
-  /// Empties the chains. Whoever was in them has to be entered again, in the order of the serials; until then
-  /// `contains` says who was.
-  mutating func doubleBuckets() {
-    buckets = [Int32](repeating: -1, count: 2 * buckets.count)
-    count = 0
+  /// One bucket more, with its share of another one's chain, in the order that it had. `key` says what a node was entered
+  /// under.
+  mutating func addBucket(_ key: (Int32) -> Key) {
+    var node = buckets.split()
+    while node >= 0 {
+      let next = links[Int(node)].next
+      append(node, hash(key(node)))
+      node = next
+    }
   }
 
-  private func bucket(of key: Key) -> Int {
-    Int(truncatingIfNeeded: hash(UInt32(key.type.rawValue), key.address)) & (buckets.count - 1)
+  private func hash(_ key: Key) -> UInt32 { hash(UInt32(key.type.rawValue), key.address) }
+
+  /// Enters a node behind all others of its chain.
+  private mutating func append(_ node: Int32, _ hash: UInt32) {
+    let first = buckets[hash]
+    if first < 0 {
+      links[Int(node)] = Links(previous: node, next: -1)
+      buckets[hash] = node
+    } else {
+      let last = links[Int(first)].previous
+      links[Int(node)] = Links(previous: last, next: -1)
+      links[Int(last)].next = node
+      links[Int(first)].previous = node
+    }
   }
 
   func contains(_ node: Int32) -> Bool { links[Int(node)].previous != TriggerIndex.absent }
@@ -49,21 +71,17 @@ struct TriggerIndex: Sendable {
   /// Enters a node under a key, behind those of triggers with a smaller serial. `isBefore`: the new one comes before that
   /// node.
   mutating func insert(_ node: Int32, _ key: Key, isBefore: (Int32) -> Bool) {
-    let bucket = bucket(of: key)
-    let first = buckets[bucket]
+    let hash = hash(key)
+    let first = buckets[hash]
     count += 1
-    guard first >= 0 else {
-      links[Int(node)] = Links(previous: node, next: -1)
-      buckets[bucket] = node
-      return
-    }
     // New triggers have the largest serial: they go to the end at once.
+    if first < 0 || !isBefore(links[Int(first)].previous) { return append(node, hash) }
     var previous = links[Int(first)].previous
     while isBefore(previous) {
       if previous == first {
         links[Int(node)] = Links(previous: links[Int(first)].previous, next: first)
         links[Int(first)].previous = node
-        buckets[bucket] = node
+        buckets[hash] = node
         return
       }
       previous = links[Int(previous)].previous
@@ -76,17 +94,17 @@ struct TriggerIndex: Sendable {
 
   /// Takes a node out of the chain that it was entered under this key into.
   mutating func remove(_ node: Int32, _ key: Key) {
-    let bucket = bucket(of: key)
+    let hash = hash(key)
     let (previous, next) = (links[Int(node)].previous, links[Int(node)].next)
-    if buckets[bucket] == node { buckets[bucket] = next } else { links[Int(previous)].next = next }
-    let first = buckets[bucket]
+    if buckets[hash] == node { buckets[hash] = next } else { links[Int(previous)].next = next }
+    let first = buckets[hash]
     if first >= 0 { links[Int(next >= 0 ? next : first)].previous = previous }
     links[Int(node)] = Links()
     count -= 1
   }
 
   /// The first node of a key's chain, -1 for none. Others may share the chain: whoever walks it looks at each.
-  func first(_ key: Key) -> Int32 { buckets[bucket(of: key)] }
+  func first(_ key: Key) -> Int32 { buckets[hash(key)] }
 
   func next(_ node: Int32) -> Int32 { links[Int(node)].next }
 }

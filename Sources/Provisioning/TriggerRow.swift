@@ -83,6 +83,10 @@ struct TriggerRow: Sendable {
     return TriggerAddress(ip, prefixLength: length, scope: scope)
   }
 
+  func key(_ node: Int32) -> TriggerIndex.Key {
+    TriggerIndex.Key(type: TriggerType(rawValue: type), address: address(node, scope: 0).address)
+  }
+
   mutating func set(_ node: Int32, _ new: TriggerAddress) {
     var address = Address()
     var set = TriggerRow.held | (new.scope != 0 ? TriggerRow.scoped : 0)

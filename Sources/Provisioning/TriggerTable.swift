@@ -45,6 +45,24 @@ package struct TriggerTable: Sendable {
 
   package subscript(id: UInt32) -> Trigger? { order.place(ofID: id).map { trigger(at: $0) } }
 
+  /// Lets it grow to so many triggers with two addresses without being copied.
+  mutating func reserve(_ count: Int) {
+    rows.reserveCapacity(count)
+    index.reserve(2 * count)
+  }
+
+  /// Makes rows that wait to be taken, if there are none.
+  mutating func stock() {
+    if free >= 0 { return }
+    for _ in 0..<Stock.rows {
+      rows.append(TriggerRow(serial: 0))
+      rows[rows.count - 1].more = Int32(rows.count)
+    }
+    rows[rows.count - 1].more = -1
+    free = Int32(rows.count - Stock.rows)
+    index.makeRoom(for: 2 * rows.count)
+  }
+
   /// Passes over the numbers up to `serial`, as many triggers would that came and went.
   mutating func pass(to serial: UInt64) { self.serial = max(self.serial, serial) }
 
@@ -183,15 +201,11 @@ extension TriggerTable {
   }
 
   private mutating func takeRow(_ serial: UInt64) -> Int32 {
-    if free >= 0 {
-      let place = free
-      free = rows[Int(place)].more
-      rows[Int(place)] = TriggerRow(serial: serial)
-      return place
-    }
-    rows.append(TriggerRow(serial: serial))
-    index.makeRoom(for: 2 * rows.count)
-    return Int32(rows.count - 1)
+    stock()
+    let place = free
+    free = rows[Int(place)].more
+    rows[Int(place)] = TriggerRow(serial: serial)
+    return place
   }
 
   private mutating func giveRow(_ place: Int32) {
@@ -234,10 +248,15 @@ extension TriggerTable {
   /// they stay.
   private mutating func enter(_ new: Trigger.Addresses, _ type: TriggerType, _ place: Int32) {
     if new.count > 2 || rows[Int(place)].more >= 0 { resize(place, to: new.count) }
+    // All of them first: an index that grows looks at the addresses of those that are in it.
     var node = 2 * place
     for position in new.indices {
       rows[Int(node >> 1)].set(node, new[position])
       if new[position].scope != 0 { scopes[node] = new[position].scope }
+      node = following(node)
+    }
+    node = 2 * place
+    for position in new.indices {
       if !index.contains(node), isFirst(position, new) {
         enter(node, TriggerIndex.Key(type: type, address: new[position].address))
       }
@@ -278,25 +297,8 @@ extension TriggerTable {
   }
 
   private mutating func enter(_ node: Int32, _ key: TriggerIndex.Key) {
-    if index.isFull { rebuildIndex() }
+    if index.isFull { index.addBucket { rows[Int($0 >> 1)].key($0) } }
     let serial = rows[Int(node >> 1)].serial
     index.insert(node, key) { rows[Int($0 >> 1)].serial > serial }
-  }
-
-  /// Twice as many buckets; what was in the index is entered anew, in the order of the serials.
-  private mutating func rebuildIndex() {
-    index.doubleBuckets()
-    var serial: UInt64 = 0
-    while let place = order.first(from: serial) {
-      let type = TriggerType(rawValue: rows[Int(place)].type)
-      var row = place
-      while row >= 0 {
-        for node in 2 * row...2 * row + 1 where index.contains(node) {
-          index.insert(node, TriggerIndex.Key(type: type, address: address(node))) { _ in false }
-        }
-        row = rows[Int(row)].more
-      }
-      serial = rows[Int(place)].serial + 1
-    }
   }
 }

@@ -52,6 +52,9 @@ struct UnreachablePaths: Sendable {
   private var paths = HashedRows<Path>()
   private let hash = KeyHash()
 
+  mutating func reserve(_ count: Int) { paths.reserve(count) }
+  mutating func stock() { paths.stock() }
+
   var count: Int { paths.count }
   var isEmpty: Bool { count == 0 }
 

@@ -158,7 +158,9 @@ extension Subscribers {
     notify(news.trigger, pid: pid, forAll: cause) { subscriber in
       if subscriber.seesAll { return cause }
       let sees = subscriber.sees(news.trigger)
-      guard case .turned(let former) = news.change, subscriber.sees(former) != sees else { return sees ? cause : nil }
+      guard case .turned(let former) = news.change, subscriber.sees(former) != sees else {
+        return sees ? cause : nil
+      }
       if sees { return .add }
       losing.append(subscriber)
       return nil

@@ -255,6 +255,28 @@ import Wire
     }
   }
 
+  /// An address that was there twice, and so once in the index, makes way for another one: the index may grow, and looks at
+  /// the addresses that stay.
+  @Test(arguments: 50..<300) func `grows in the middle of a change`(_ others: Int) {
+    var table = TriggerTable()
+    func trigger(_ addresses: [UInt64]) -> Trigger {
+      var list = Trigger.Addresses()
+      for address in addresses { list.append(TriggerAddress(v6(address), prefixLength: 128)) }
+      return Trigger(type: .addressChanged, owner: .agent, addresses: list, origin: Origin(source: .kernel))
+    }
+    for other in 0..<others { table.add(trigger([UInt64(other)])) }
+    let changed = table.add(trigger([1000, 1000, 1002, 1003])).id
+    _ = table.update(changed) { $0.addresses = trigger([1000, 2000, 1002, 1003]).addresses }
+    for address in [1000, 2000, 1002, 1003] as [UInt64] {
+      #expect(table.first(.addressChanged, v6(address))?.id == changed)
+    }
+    for other in 0..<others { #expect(table.first(.addressChanged, v6(UInt64(other)))?.id == UInt32(other + 1)) }
+    _ = table.remove(changed)
+    for address in [1000, 2000, 1002, 1003] as [UInt64] {
+      #expect(table.first(.addressChanged, v6(address)) == nil)
+    }
+  }
+
   /// A stranger who can make triggers for one address must not make the others slow: 65,536 of them, and each step of a
   /// walk through another key's chain looks at its own only.
   @Test func `many triggers of one address`() {
