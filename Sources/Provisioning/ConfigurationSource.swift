@@ -1,8 +1,9 @@
 import Messages
 import Wire
 
-/// Whoever configures this host on one interface: a router that advertises, or a DHCP server that granted a lease.
-struct ConfigurationSource: Sendable {
+/// Whoever configures this host on one interface: a router that advertises, or a DHCP server that granted a lease. An object
+/// for the reason that `Interface` is one.
+final class ConfigurationSource {
   enum Identity: Hashable, Sendable {
     /// A router by its link-local address, outside of any PvD option.
     case router(IPv6Address)
@@ -63,7 +64,13 @@ struct ConfigurationSource: Sendable {
   var revision: UInt32 = 1
   /// Counts those of them that may bring an address into another PvD: of prefixes, leases and flags.
   private(set) var addressing: UInt32 = 0
-  var deadline: Deadlines<TimedSubject>.Handle
+  let deadline: Deadlines<TimedSubject>.Handle
+
+  init(identity: Identity, serial: UInt64, deadline: Deadlines<TimedSubject>.Handle) {
+    self.identity = identity
+    self.serial = serial
+    self.deadline = deadline
+  }
 
   var isAlive: Bool {
     switch identity {
@@ -86,7 +93,7 @@ struct ConfigurationSource: Sendable {
   /// Sets one item: a lifetime that has ended withdraws it, a new or changed value counts as a change.
   ///
   /// - Returns: false if the item is new and there is no room for it.
-  mutating func set(_ item: Item, at now: Instant, _ limits: Limits) -> Bool {
+  func set(_ item: Item, at now: Instant, _ limits: Limits) -> Bool {
     let known = place(of: item)
     if item.validUntil <= now {
       if let known {
@@ -101,8 +108,14 @@ struct ConfigurationSource: Sendable {
       countChange(ofAddressing: item.identifier == .prefixes)
       return true
     }
-    if items[known].value != item.value { revision &+= 1 }
-    items[known] = item
+    if items[known].value == item.value {
+      items[known].preferredUntil = item.preferredUntil
+      items[known].validUntil = item.validUntil
+      items[known].anchors = item.anchors
+    } else {
+      items[known] = item
+      revision &+= 1
+    }
     return true
   }
 
@@ -116,7 +129,7 @@ struct ConfigurationSource: Sendable {
   }
 
   /// Takes out what has run out by `now`.
-  mutating func expire(at now: Instant) {
+  func expire(at now: Instant) {
     let before = (items.count, leases.count)
     items.removeAll { $0.validUntil <= now }
     leases.removeAll { $0.validUntil <= now }
@@ -125,7 +138,7 @@ struct ConfigurationSource: Sendable {
 
   /// Replaces all that a lease configures; an option that a renewal no longer carries is gone. New lifetimes alone, T1
   /// and T2 among them, are no change.
-  mutating func replace(_ items: [Item], leases: [Lease]) {
+  func replace(_ items: [Item], leases: [Lease]) {
     let isSame =
       self.leases.count == leases.count && self.items.count == items.count
       && zip(self.leases, leases).allSatisfy { $0.address == $1.address }
@@ -135,9 +148,17 @@ struct ConfigurationSource: Sendable {
     if !isSame { countChange(ofAddressing: true) }
   }
 
-  mutating func countChange(ofAddressing isOfAddressing: Bool) {
+  func countChange(ofAddressing isOfAddressing: Bool) {
     revision &+= 1
     if isOfAddressing { addressing &+= 1 }
+  }
+
+  /// What it says of exactly this prefix.
+  func item(ofPrefix prefix: IPPrefix) -> Item? {
+    for place in items.indices where items[place].identifier == .prefixes {
+      if case .prefix(prefix, _) = items[place].value { return items[place] }
+    }
+    return nil
   }
 
   /// The length of the longest prefix that holds an address, nil if none does.
@@ -153,7 +174,10 @@ struct ConfigurationSource: Sendable {
 
   /// Whether it configures a default router with this address.
   func isRouter(_ address: IPAddress) -> Bool {
-    items.contains { if case .router(address, _) = $0.value { true } else { false } }
+    for place in items.indices where items[place].identifier == .defaultRouter {
+      if case .router(address, _) = items[place].value { return true }
+    }
+    return false
   }
 }
 

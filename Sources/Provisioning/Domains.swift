@@ -47,18 +47,22 @@ extension NetworkState {
         }
       case .only, .all: withdrawAddresses(but: want.map { wanted[$0].addresses } ?? [], index, place)
       }
-      let elements = want.map { wanted[$0].elements } ?? ProvisioningDomain.Elements()
-      for type in ElementType.allCases
-      where elements[type] == nil && interfaces[place].domains[index].elements[type] != nil {
-        interfaces[place].domains[index].elements[type] = nil
-        announcements.append(.elementGone(pvd: interfaces[place].domains[index].id, type))
-      }
+      withdrawElements(but: want.map { wanted[$0].elements } ?? ProvisioningDomain.Elements(), index, place)
       if want == nil {
         announcements.append(.pvdGone(interfaces[place].domains[index]))
         isStale = true
       }
     }
     if isStale { interfaces[place].domains.removeAll { wanted.place(of: $0.key) == nil } }
+  }
+
+  private mutating func withdrawElements(but wanted: ProvisioningDomain.Elements, _ index: Int, _ place: Int) {
+    if !interfaces[place].domains[index].elements.hasMore(than: wanted) { return }
+    for type in ElementType.allCases
+    where wanted[type] == nil && interfaces[place].domains[index].elements[type] != nil {
+      interfaces[place].domains[index].elements[type] = nil
+      announcements.append(.elementGone(pvd: interfaces[place].domains[index].id, type))
+    }
   }
 
   /// Both lists are in the order of the addresses' serials.
@@ -96,12 +100,7 @@ extension NetworkState {
   private mutating func announce(_ wanted: [WantedDomain], _ sorting: Sorting, _ place: Int, _ moment: Moment) {
     for want in wanted.indices {
       let index = interfaces[place].place(of: wanted[want].key) ?? begin(wanted[want].key, place)
-      for type in ElementType.allCases {
-        let fingerprint = wanted[want].elements[type]
-        if fingerprint == nil || interfaces[place].domains[index].elements[type] == fingerprint { continue }
-        interfaces[place].domains[index].elements[type] = fingerprint
-        announcements.append(.element(pvd: interfaces[place].domains[index].id, type))
-      }
+      announceElements(wanted[want].elements, index, place)
       switch sorting {
       case .all: announceAddresses(wanted[want].addresses, index, place, moment)
       case .only(nil): break
@@ -110,6 +109,16 @@ extension NetworkState {
           announceAddress(address, index, place, moment)
         }
       }
+    }
+  }
+
+  private mutating func announceElements(_ wanted: ProvisioningDomain.Elements, _ index: Int, _ place: Int) {
+    if wanted.areAll(in: interfaces[place].domains[index].elements) { return }
+    for type in ElementType.allCases {
+      let fingerprint = wanted[type]
+      if fingerprint == nil || interfaces[place].domains[index].elements[type] == fingerprint { continue }
+      interfaces[place].domains[index].elements[type] = fingerprint
+      announcements.append(.element(pvd: interfaces[place].domains[index].id, type))
     }
   }
 

@@ -120,16 +120,17 @@ package struct NetworkState: ~Copyable {
 
   /// The place of an interface, counting it as unknown if there is none.
   mutating func known(_ index: UInt32) -> Int? {
-    if let place = place(of: index) { return place }
-    count(.unknownInterface)
-    return nil
-  }
-
-  mutating func place(of index: UInt32) -> Int? {
-    if let recentPlace, recentPlace.index == index { return recentPlace.place }
-    guard let place = places[index] else { return nil }
+    guard let place = place(of: index) else {
+      count(.unknownInterface)
+      return nil
+    }
     recentPlace = (index, place)
     return place
+  }
+
+  func place(of index: UInt32) -> Int? {
+    if let recentPlace, recentPlace.index == index { return recentPlace.place }
+    return places[index]
   }
 
   mutating func isLocal(_ address: IPAddress) -> Bool {

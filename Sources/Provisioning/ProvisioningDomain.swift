@@ -40,30 +40,43 @@ package struct ProvisioningDomain: Sendable {
 
   /// Element types, and what tells what each configures from what it configured before; nil where there is none.
   struct Elements: Sendable {
-    private var fingerprints: (UInt64?, UInt64?, UInt64?, UInt64?)
+    private var fingerprints = InlineArray<4, UInt64>(repeating: 0)
+    /// Which there are, a bit for each.
+    private var present: UInt8 = 0
 
     subscript(type: ElementType) -> UInt64? {
-      get {
-        switch type {
-        case .routerAdvertisement: fingerprints.0
-        case .dhcpv6: fingerprints.1
-        case .dhcpv4: fingerprints.2
-        case .kernel: fingerprints.3
-        }
-      }
+      get { present & 1 << type.place != 0 ? fingerprints[type.place] : nil }
       set {
-        switch type {
-        case .routerAdvertisement: fingerprints.0 = newValue
-        case .dhcpv6: fingerprints.1 = newValue
-        case .dhcpv4: fingerprints.2 = newValue
-        case .kernel: fingerprints.3 = newValue
-        }
+        if newValue == nil { present &= ~(1 << type.place) } else { present |= 1 << type.place }
+        fingerprints[type.place] = newValue ?? 0
       }
+    }
+
+    /// Whether there is one here that is not there.
+    func hasMore(than other: Elements) -> Bool { present & ~other.present != 0 }
+
+    /// Whether each that is here is the same there.
+    func areAll(in other: Elements) -> Bool {
+      if hasMore(than: other) { return false }
+      for place in fingerprints.indices
+      where present & 1 << place != 0 && fingerprints[place] != other.fingerprints[place] { return false }
+      return true
     }
 
     /// One of those who configure an element, in any order.
     mutating func add(_ fingerprint: Fingerprint, to type: ElementType) {
       self[type] = (self[type] ?? 0) &+ fingerprint.value
+    }
+  }
+}
+
+extension ElementType {
+  fileprivate var place: Int {
+    switch self {
+    case .routerAdvertisement: 0
+    case .dhcpv6: 1
+    case .dhcpv4: 2
+    case .kernel: 3
     }
   }
 }

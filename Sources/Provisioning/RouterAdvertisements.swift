@@ -149,9 +149,7 @@ extension NetworkState {
   private mutating func set(_ option: PrefixInformation, _ index: Int, _ place: Int, _ moment: Moment) {
     let now = moment.instant
     var validUntil = now.adding(lifetime: option.validLifetime)
-    let known = interfaces[place].sources[index].items.first {
-      if $0.identifier == .prefixes, case .prefix(let prefix, _) = $0.value { prefix == option.prefix } else { false }
-    }
+    let known = interfaces[place].sources[index].item(ofPrefix: option.prefix)
     // A preferred lifetime past the valid one makes the prefix no source of addresses (RFC 4862 5.5.3 c).
     // To who has a delegated prefix, P says that none are to be made of this one (RFC 9762).
     let permitsAddresses =

@@ -8,7 +8,7 @@ extension ConfigurationSource {
   /// may split its options (RFC 4861 6.2.3).
   ///
   /// - Returns: false if there was no room for all of them.
-  mutating func setUnread(_ options: [(number: UInt16, content: [UInt8])], _ limits: Limits) -> Bool {
+  func setUnread(_ options: [(number: UInt16, content: [UInt8])], _ limits: Limits) -> Bool {
     if options.isEmpty { return true }
     let told = items.filter { item in options.contains { item.identifier == .rawOption($0.number) } }
     let isSame =

@@ -16,7 +16,7 @@ extension NetworkState {
   /// Whether a DHCP client may be about to run on an interface, or runs there as far as is known here: the link is up
   /// and has no IPv4 address yet, or a router asks its hosts to use DHCPv6, or there is a lease.
   package func expectsDHCPClient(_ interface: UInt32) -> Bool {
-    guard let place = places[interface] else { return false }
+    guard let place = place(of: interface) else { return false }
     let link = interfaces[place].link
     if !link.isUp || link.isLoopback || link.master != 0 { return false }
     let hasIPv4 = interfaces[place].addresses.contains { $0.ip.family == .v4 && !$0.ip.isLinkLocal }

@@ -84,6 +84,7 @@ extension Interface {
     var wanted: [WantedDomain] = []
     // Nothing can be reached through a link that is down; what a DHCP client still holds comes back with it.
     if !link.isUp { return wanted }
+    wanted.reserveCapacity(sources.count + 1)
     for source in sources.indices {
       let element = sources[source].identity.element
       let fingerprint = sources[source].fingerprint

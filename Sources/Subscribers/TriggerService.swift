@@ -174,7 +174,8 @@ extension Subscribers {
   /// A NOTIFY to each registered subscriber for whom `cause` gives one. `forAll` is what it says to those who are told of
   /// every trigger: they get it with the batch, or from the ring.
   private func notify(
-    _ trigger: borrowing Trigger, pid: UInt32, forAll: TriggerMessageType? = nil, cause: (Subscriber) -> TriggerMessageType?
+    _ trigger: borrowing Trigger, pid: UInt32, forAll: TriggerMessageType? = nil,
+    cause: (Subscriber) -> TriggerMessageType?
   ) {
     var memory = scratch.takeAnswer()
     defer { scratch.giveAnswer(memory) }
