@@ -14,12 +14,62 @@ from .stage import Placement, Stage
 
 FAR = "198.18.0.0/15"
 WITHOUT = "without"
+PORT = 5001
+STREAM = 400_000_000
+"""Bytes of one TCP connection."""
+
+
+class Frames:
+    """UDP of 106 bytes, each datagram a frame of its own: the worst that a gateway can be given. The sender goes past TCP and
+    its own queues, the receiver counts frames and throws them away."""
+
+    name = "frames of 106 bytes"
+    unit = "frames"
+
+    def __init__(self, burst: int) -> None:
+        self.burst = burst
+
+    def prepare(self, stage: Stage) -> None:
+        stage.lab.host.ip(f"route add {FAR} via {stage.lab.uplinks[1].router4} dev {stage.lab.uplinks[1].interface}")
+        stage.lab.r2.ip(f"route add blackhole {FAR}")
+
+    def send(self, stage: Stage) -> float:
+        """How much got through in a second."""
+        log = stage.log(1)
+        before = arrived(stage)
+        told = stage.send(log, "--kind", "transit", "--unique", "0", "--count", str(self.burst), "--flood")
+        log.close()
+        time.sleep(0.1)
+        return (arrived(stage) - before) / told["nanoseconds"] * 1e9
+
+
+class Stream:
+    """One TCP connection between the routers, as hosts make it: segments go through the kernel in bundles (GSO)."""
+
+    name = "TCP"
+    unit = "Gbit"
+
+    def prepare(self, stage: Stage) -> None:
+        lab = stage.lab
+        coming, going = lab.uplinks
+        there = lab.host.addresses(coming.interface, 4)[0]
+        lab.r1.ip(f"route add {going.router4}/32 via {there} dev host0")
+        lab.r2.ip(f"route add {coming.router4}/32 via {going.host4} dev host0")
+        prefix = stage.placement.prefix(stage.placement.receiver)
+        lab.spawn(lab.r2, "stream", *prefix, str(stage.build / "stream"), "--listen", str(PORT)).says("listens")
+
+    def send(self, stage: Stage) -> float:
+        command = [*stage.placement.prefix(stage.placement.sender), str(stage.build / "stream")]
+        told = stage.lab.r1.run(*command, "--to", stage.lab.uplinks[1].router4, str(PORT), str(STREAM), seconds=60)
+        return STREAM * 8 / int(told)
 
 
 @dataclass
 class Forwarded:
     """What went through with one contestant on the gateway, a rate for each round."""
 
+    traffic: str
+    unit: str
     contestant: str
     clients: bool
     """Whether a DHCP client ran."""
@@ -39,25 +89,29 @@ class Forwarded:
 def measure(
     first: bool, agents: Sequence[Mifd], rounds: int, burst: int, tell: Callable[[str], None]
 ) -> list[Forwarded]:
-    """Frames of 106 bytes come in on one uplink and go out on the other; the other router counts them. Flat out, all on one
-    processor, so that what an agent's sockets cost each frame is missing from what goes through."""
+    """What comes in on one uplink and goes out on the other, to the other router. Flat out, all on one processor, so that
+    what an agent's sockets cost each packet is missing from what goes through."""
     found: list[Forwarded] = []
     for clients in (False, True):
         with gateway(first, clients) as stage:
-            turns = [Forwarded(name, clients) for name in (WITHOUT, *(each.name for each in agents))]
-            send(stage, burst)
-            for number in range(rounds):
-                tell(f"forwarding{' with a DHCP client' if clients else ''}, round {number + 1} of {rounds}")
-                # Every second round the other way round: who comes first finds the other caches.
-                for turn in turns if number % 2 == 0 else reversed(turns):
-                    contestant = next((each for each in agents if each.name == turn.contestant), None)
-                    agent = contestant.launch(stage) if contestant else None
-                    turn.rates.append(send(stage, burst))
-                    if agent:
-                        agent.stop()
-                for turn in turns:
-                    turn.ratios.append(turn.rates[-1] / turns[0].rates[-1])
-            found += turns
+            for traffic in (Frames(burst), Stream()):
+                traffic.prepare(stage)
+                traffic.send(stage)
+                names = (WITHOUT, *(each.name for each in agents))
+                turns = [Forwarded(traffic.name, traffic.unit, name, clients) for name in names]
+                for number in range(rounds):
+                    where = f"{traffic.name}{' with a DHCP client' if clients else ''}"
+                    tell(f"forwarding {where}, round {number + 1} of {rounds}")
+                    # Every second round the other way round: who comes first finds the other caches.
+                    for turn in turns if number % 2 == 0 else reversed(turns):
+                        contestant = next((each for each in agents if each.name == turn.contestant), None)
+                        agent = contestant.launch(stage) if contestant else None
+                        turn.rates.append(traffic.send(stage))
+                        if agent:
+                            agent.stop()
+                    for turn in turns:
+                        turn.ratios.append(turn.rates[-1] / turns[0].rates[-1])
+                found += turns
     return found
 
 
@@ -73,19 +127,7 @@ def gateway(first: bool, clients: bool) -> Iterator[Stage]:
             daemons.dhclient(lab, coming)
         lab.configure_by_hand(going)
         lab.reaches(going, going.router4)
-        lab.host.ip(f"route add {FAR} via {going.router4} dev {going.interface}")
-        lab.r2.ip(f"route add blackhole {FAR}")
         yield stage
-
-
-def send(stage: Stage, burst: int) -> float:
-    """Frames a second that got through."""
-    log = stage.log(1)
-    before = arrived(stage)
-    told = stage.send(log, "--kind", "transit", "--unique", "0", "--count", str(burst), "--flood")
-    log.close()
-    time.sleep(0.1)
-    return (arrived(stage) - before) / told["nanoseconds"] * 1e9
 
 
 def arrived(stage: Stage) -> int:

@@ -91,11 +91,13 @@ def fanout_table(told: Sequence[Told]) -> str:
 
 
 def forward_table(forwarded: Sequence[Forwarded]) -> str:
-    lines = [f"{'forwarded':22} {'frames/s':>12} {'ratio':>8} {'least':>8} {'most':>8}"]
-    for clients in (False, True):
-        lines.append("with a DHCP client:" if clients else "no DHCP client:")
-        for one in (each for each in forwarded if each.clients == clients):
-            lines.append(f"  {one.contestant:20} {one.rate:12.0f} {one.ratio:8.3f} {min(one.ratios):8.3f} {max(one.ratios):8.3f}")
+    lines = [f"{'forwarded':32} {'a second':>18} {'ratio':>8} {'least':>8} {'most':>8}"]
+    for one in forwarded:
+        heading = f"{one.traffic}{', with a DHCP client' if one.clients else ''}:"
+        if heading not in lines:
+            lines.append(heading)
+        rate = f"{one.rate:.{0 if one.rate > 1000 else 1}f} {one.unit}"
+        lines.append(f"  {one.contestant:30} {rate:>18} {one.ratio:8.3f} {min(one.ratios):8.3f} {max(one.ratios):8.3f}")
     return "\n".join(lines)
 
 

@@ -19,8 +19,12 @@ from labkit.topology import Lab
 from .log import Log
 
 SOURCES = Path(__file__).parents[2] / "Benchmarks" / "bench"
-PROGRAMS = ("sender", "floor", "subscriber", "fanout")
-PARTS = {"subscriber": ("client", "ring"), "fanout": ("client", "ring")}
+PROGRAMS = ("sender", "floor", "subscriber", "fanout", "stream")
+PARTS = {
+    "subscriber": ("log", "frames", "client", "ring"),
+    "fanout": ("log", "frames", "client", "ring"),
+    "stream": (),
+}
 UDP_PORT = 4500
 
 
@@ -30,7 +34,7 @@ def compile_programs(into: Path) -> bool:
     has_pcap = Path("/usr/include/pcap/pcap.h").exists()
     for name in PROGRAMS:
         pcap = ["-DWITH_PCAP", "-lpcap"] if has_pcap and name == "floor" else []
-        files = [str(SOURCES / f"{file}.c") for file in (name, "log", "frames", *PARTS.get(name, ()))]
+        files = [str(SOURCES / f"{file}.c") for file in (name, *PARTS.get(name, ("log", "frames")))]
         command = ["gcc", *common, "-o", str(into / name), *files, "-pthread", *pcap]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
