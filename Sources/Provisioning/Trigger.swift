@@ -21,24 +21,23 @@ package struct Trigger: Sendable {
   /// The trigger's ADDRESS payloads, in order, at most 16; up to two are kept in place.
   package struct Addresses: RandomAccessCollection, Equatable, Sendable {
     package static var limit: Int { TriggerAddresses.capacity }
-    private var first: TriggerAddress?
-    private var second: TriggerAddress?
+    private static let none = TriggerAddress(.v4(.unspecified), prefixLength: 0)
+    private var first = none
+    private var second = none
     private var rest: [TriggerAddress] = []
+    package private(set) var endIndex = 0
 
     package init() {}
     package init(_ first: TriggerAddress, _ second: TriggerAddress? = nil) {
       self.first = first
-      self.second = second
+      self.second = second ?? Addresses.none
+      endIndex = second == nil ? 1 : 2
     }
 
     package var startIndex: Int { 0 }
-    package var endIndex: Int { first == nil ? 0 : second == nil ? 1 : 2 + rest.count }
     package subscript(index: Int) -> TriggerAddress {
-      switch index {
-      case 0: first!
-      case 1: second!
-      default: rest[index - 2]
-      }
+      precondition(index < endIndex, "there is no such address")
+      return index == 0 ? first : index == 1 ? second : rest[index - 2]
     }
 
     /// What a message carries, and back.
@@ -58,13 +57,12 @@ package struct Trigger: Sendable {
     @discardableResult
     package mutating func append(_ address: TriggerAddress) -> Bool {
       if count == Addresses.limit { return false }
-      if first == nil {
-        first = address
-      } else if second == nil {
-        second = address
-      } else {
-        rest.append(address)
+      switch endIndex {
+      case 0: first = address
+      case 1: second = address
+      default: rest.append(address)
       }
+      endIndex += 1
       return true
     }
   }
