@@ -19,16 +19,19 @@ extension NetworkState {
     considerInformation(place, moment)
     let addressing = interfaces[place].addressing
     var sorting = Sorting.all
-    let wanted: [WantedDomain]
+    var wanted: [WantedDomain] = []
+    swap(&wanted, &wantedMemory)
     if interfaces[place].sortedBy == addressing {
       sorting = .only(serial.map { interfaces[place].sort($0) })
-      wanted = interfaces[place].wantedDomains()
+      interfaces[place].addDomains(to: &wanted)
     } else {
       interfaces[place].sortedBy = addressing
-      wanted = interfaces[place].sortAll()
+      interfaces[place].sortAll(into: &wanted)
     }
     withdraw(wanted, sorting, place)
     announce(wanted, sorting, place, moment)
+    wanted.removeAll(keepingCapacity: true)
+    swap(&wanted, &wantedMemory)
     startInformationFetch(place, moment)
   }
 

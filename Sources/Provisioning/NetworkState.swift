@@ -24,6 +24,8 @@ package struct NetworkState: ~Copyable {
   package var random = RandomTimes(seed: 0)
 
   var interfaces: [Interface] = []
+  /// Where `reconcile` notes what there should be; empty in between.
+  var wantedMemory: [WantedDomain] = []
   /// Places in `interfaces` by ifindex.
   var places: [UInt32: Int] = [:] { didSet { recentPlace = nil } }
   /// What was found there last: what comes together comes from one interface.

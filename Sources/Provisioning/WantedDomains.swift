@@ -31,16 +31,15 @@ extension Interface {
     return nil
   }
 
-  /// The PvDs with what configures them, without addresses.
-  func wantedDomains() -> [WantedDomain] {
-    var wanted = configuredDomains()
+  /// Adds the PvDs with what configures them, without addresses.
+  func addDomains(to wanted: inout [WantedDomain]) {
+    addConfigured(to: &wanted)
     addOwn(to: &wanted)
-    return wanted
   }
 
-  /// The PvDs with all addresses that belong in them.
-  func sortAll() -> [WantedDomain] {
-    var wanted = configuredDomains()
+  /// Adds the PvDs with all addresses that belong in them.
+  func sortAll(into wanted: inout [WantedDomain]) {
+    addConfigured(to: &wanted)
     let slots = sources.map { source in link.isUp ? keys(of: source).map { wanted.slot($0) } : [] }
     var own: [Int] = []
     for (index, record) in addresses.enumerated() where sorts(record) {
@@ -60,7 +59,6 @@ extension Interface {
       let slot = wanted.slot(.kernel)
       wanted[slot].addresses = (wanted[slot].addresses + own).sorted()
     }
-    return wanted
   }
 
   /// Which PvDs one address belongs in; notes whether somebody configures it.
@@ -80,11 +78,9 @@ extension Interface {
   }
 
   /// The PvDs of those who configure the interface.
-  private func configuredDomains() -> [WantedDomain] {
-    var wanted: [WantedDomain] = []
+  private func addConfigured(to wanted: inout [WantedDomain]) {
     // Nothing can be reached through a link that is down; what a DHCP client still holds comes back with it.
-    if !link.isUp { return wanted }
-    wanted.reserveCapacity(sources.count + 1)
+    if !link.isUp { return }
     for source in sources.indices {
       let element = sources[source].identity.element
       let fingerprint = sources[source].fingerprint
@@ -94,7 +90,6 @@ extension Interface {
       let slot = wanted.slot(.explicit(name: information.entries[entry].name))
       wanted[slot].elements.add(information.entries[entry].fingerprint, to: .routerAdvertisement)
     }
-    return wanted
   }
 
   /// What the interface has that nobody configures.
