@@ -4,21 +4,22 @@ import Provisioning
 import Traffic
 import Wire
 
-// ICMP errors through decoding, folding and state, as the agent takes them, with every flow taken for live. Prints
-// "name nanoseconds" per kind of flood, or for the one that is named: the least of five rounds.
+// ICMP errors, and Router Advertisements that change something, through decoding, folding and state, as the agent takes
+// them, with every flow taken for live. Prints "name nanoseconds" for each kind, or for the one that is named: the least of
+// five rounds.
 
-/// Nanoseconds for one error, in tenths. `errors` are heard in turn, microseconds apart; where `expires`, paths are
+/// Nanoseconds for one packet, in tenths. `packets` are heard in turn, microseconds apart; where `expires`, paths are
 /// forgotten after each turn, and that is part of the time.
-func measure(_ errors: [[UInt8]], repetitions: Int, expires: Bool) -> Int {
+func measure(_ packets: [[UInt8]], _ family: Family = .v4, repetitions: Int, expires: Bool) -> Int {
   var least = UInt64.max
   for _ in 0..<5 {
     var state = Traffic.host()
     var clock: UInt64 = 0
     let begin = Clock.bootTime()
-    for _ in 0..<max(repetitions / errors.count, 1) {
-      for packet in errors {
+    for _ in 0..<max(repetitions / packets.count, 1) {
+      for packet in packets {
         clock += 1000
-        state.hear(packet.rawSpan, .v4, Arrival(interface: Traffic.interface), at: Instant(nanoseconds: clock))
+        state.hear(packet.rawSpan, family, Arrival(interface: Traffic.interface), at: Instant(nanoseconds: clock))
         if clock >= state.nextDeadline.nanoseconds { advance(&state, to: clock) }
         state.clearAnnouncements()
       }
@@ -28,9 +29,10 @@ func measure(_ errors: [[UInt8]], repetitions: Int, expires: Bool) -> Int {
       }
     }
     least = min(least, Clock.bootTime() - begin)
-    precondition(state.value(.icmpErrors) > 0 && state.value(.icmpForeignAddress) == 0, "errors are not heard")
+    let heard = state.value(.icmpErrors) &+ state.value(.routerAdvertisements)
+    precondition(heard > 0 && state.value(.icmpForeignAddress) == 0, "packets are not heard")
   }
-  return Int(least) * 10 / (max(repetitions / errors.count, 1) * errors.count)
+  return Int(least) * 10 / (max(repetitions / packets.count, 1) * packets.count)
 }
 
 func advance(_ state: inout NetworkState, to clock: UInt64) {
@@ -46,6 +48,10 @@ func run() throws(SystemFailure) {
   report("repeated", words) { measure([Traffic.unreachable], repetitions: repetitions, expires: false) }
   report("unique", words) {
     measure((0..<limit).map { Traffic.error(about: $0) }, repetitions: repetitions, expires: true)
+  }
+  report("changed", words) {
+    let packets = (0..<2).map { Traffic.advertisement(hopLimit: 64 + $0) }
+    return measure(packets, .v6, repetitions: repetitions, expires: false)
   }
   report("flood", words) {
     measure((0..<4 * limit).map { Traffic.error(about: $0) }, repetitions: repetitions, expires: false)

@@ -41,8 +41,7 @@ package enum Traffic {
     return sum.value
   }
 
-  /// A Router Advertisement from fe80::1 to ff02::1 with this hop limit, 2001:db8:1::/64 and a DNS server. Its checksum
-  /// is not filled in.
+  /// A Router Advertisement from fe80::1 to ff02::1 with this hop limit, 2001:db8:1::/64 and a DNS server.
   package static func advertisement(hopLimit: UInt8) -> [UInt8] {
     let router: [UInt8] = [0xFE, 0x80] + [UInt8](repeating: 0, count: 13) + [1]
     let everybody: [UInt8] = [0xFF, 2] + [UInt8](repeating: 0, count: 13) + [1]
@@ -50,7 +49,9 @@ package enum Traffic {
     let advertisement: [UInt8] = [134, 0, 0, 0, hopLimit, 0, 7, 8] + [UInt8](repeating: 0, count: 8)
     let prefixOption: [UInt8] = [3, 4, 64, 0xC0, 0, 1, 0x51, 0x80, 0, 0, 0x38, 0x40, 0, 0, 0, 0] + prefix
     let server: [UInt8] = [25, 3, 0, 0, 0, 0, 7, 8] + prefix.dropLast() + [0x53]
-    let message = advertisement + prefixOption + server
+    var message = advertisement + prefixOption + server
+    let checksum = checksum(of: (router + everybody + [0, 0, 0, UInt8(message.count), 0, 0, 0, 58] + message)[...])
+    message.replaceSubrange(2..<4, with: [UInt8(checksum >> 8), UInt8(checksum & 0xFF)])
     return [0x60, 0, 0, 0, 0, UInt8(message.count), 58, 255] + router + everybody + message
   }
 }
