@@ -32,6 +32,10 @@ package final class Agent {
   /// Netlink messages likewise.
   private static let kernelBite = 32
 
+  /// Of each table, as long as it may have so many: 6 MB of address space in all. What is larger is copied as it grows, since
+  /// a gateway with 64 MB of memory has no 100 MB to give away even on paper.
+  private static let rowsReserved = 16_384
+
   private var state: NetworkState
   private var poller: Poller
   private var timer: Timer
@@ -91,7 +95,7 @@ package final class Agent {
       taps = ClientTaps(keeper: keeper)
       state = NetworkState(limits: configuration.limits, unreachableKinds: configuration.unreachableKinds)
       state.fetchesInformation = hooks.fetcher != nil
-      state.reserve()
+      state.reserve(Agent.rowsReserved)
       state.random = RandomTimes(seed: .random(in: 0 ... .max))
       self.keeper = keeper
       followsClients = configuration.followsDHCPClients

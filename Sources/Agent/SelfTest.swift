@@ -89,6 +89,7 @@ extension SelfTest {
   ) {
     let refusals = hear(packet, family)
     for news in state.triggerNews where news.trigger.type == .destinationUnreachable {
+      guard case .added = news.change else { continue }
       let trigger = news.trigger
       guard trigger.addresses.count == 2, trigger.addresses[0].address == address(source),
         trigger.addresses[1].address == address(destination)

@@ -80,8 +80,10 @@ extension NetworkState {
     interfaces[place].sources[index].replace(
       bounded(items([(.lease, lease)] + reply.settings, until: end) + delegations), leases: leases)
     // Another server's address now is this one's (a REBIND, 18.2.5).
-    for other in interfaces[place].sources.indices where other != index {
-      interfaces[place].sources[other].leases.removeAll { lease in leases.contains { $0.address == lease.address } }
+    func isTaken(_ lease: ConfigurationSource.Lease) -> Bool { leases.contains { $0.address == lease.address } }
+    for other in interfaces[place].sources.indices
+    where other != index && interfaces[place].sources[other].leases.contains(where: isTaken) {
+      interfaces[place].sources[other].leases.removeAll(where: isTaken)
     }
     settle(index, place)
     removeSources(place) { !$0.isAlive }

@@ -26,7 +26,7 @@ package struct Deadlines<Subject: Sendable>: Sendable {
 
   /// Lets it grow to so many entries without being copied.
   mutating func reserve(_ count: Int) {
-    slots.reserveCapacity(count)
+    slots.reserveCapacity(count + Stock.rows)
     heap.reserveCapacity(count)
   }
 

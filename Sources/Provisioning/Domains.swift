@@ -20,7 +20,7 @@ extension NetworkState {
     let addressing = interfaces[place].addressing
     var sorting = Sorting.all
     var wanted: [WantedDomain] = []
-    swap(&wanted, &wantedMemory)
+    swap(&wanted, &spareWanted)
     if interfaces[place].sortedBy == addressing {
       sorting = .only(serial.map { interfaces[place].sort($0) })
       interfaces[place].addDomains(to: &wanted)
@@ -31,7 +31,7 @@ extension NetworkState {
     withdraw(wanted, sorting, place)
     announce(wanted, sorting, place, moment)
     wanted.removeAll(keepingCapacity: true)
-    swap(&wanted, &wantedMemory)
+    swap(&wanted, &spareWanted)
     startInformationFetch(place, moment)
   }
 

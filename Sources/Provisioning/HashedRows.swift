@@ -17,7 +17,7 @@ struct HashedRows<Value: Sendable>: Sendable {
 
   /// Lets it grow to so many values without being copied.
   mutating func reserve(_ count: Int) {
-    rows.reserveCapacity(count)
+    rows.reserveCapacity(count + Stock.rows)
     buckets.reserve(count)
   }
 
@@ -93,9 +93,4 @@ struct HashedRows<Value: Sendable>: Sendable {
       row = next
     }
   }
-}
-
-/// Rows of a table that are made at once, ahead of when they are wanted.
-enum Stock {
-  static var rows: Int { 16 }
 }

@@ -3,7 +3,7 @@ package import Wire
 
 /// What the whole agent knows: interfaces, provisioning domains, configuration, addresses, triggers.
 ///
-/// A pure value without clock, socket or file. Each event changes it and appends to `announcements` what subscribers
+/// Without clock, socket or file; nobody else holds anything of it. Each event changes it and appends to `announcements` what subscribers
 /// are to be told, in order; whoever drives it empties that list after each event. The same state runs live, from a
 /// capture file, in a simulation and in a benchmark.
 package struct NetworkState: ~Copyable {
@@ -24,8 +24,8 @@ package struct NetworkState: ~Copyable {
   package var random = RandomTimes(seed: 0)
 
   var interfaces: [Interface] = []
-  /// Where `reconcile` notes what there should be; empty in between.
-  var wantedMemory: [WantedDomain] = []
+  /// Memory for `reconcile` to note in what there should be; empty in between.
+  var spareWanted: [WantedDomain] = []
   /// Places in `interfaces` by ifindex.
   var places: [UInt32: Int] = [:] { didSet { recentPlace = nil } }
   /// What was found there last: what comes together comes from one interface.
@@ -64,13 +64,13 @@ package struct NetworkState: ~Copyable {
     self.unreachableKinds = unreachableKinds
   }
 
-  /// Lets the tables that events fill grow to their bounds without being copied while an event waits. It takes address
-  /// space, and memory only where something is written.
-  package mutating func reserve() {
+  /// Lets the tables that an ICMP error makes grow to so many rows, or to their bounds, without being copied while an event
+  /// waits. It takes address space, and memory only where something is written.
+  package mutating func reserve(_ most: Int) {
     let paths = limits.unreachablePaths * 5 / 4
-    unreachable.reserve(paths)
-    deadlines.reserve(paths + limits.interfaces)
-    triggers.reserve(paths + limits.clientTriggers + limits.interfaces)
+    unreachable.reserve(min(paths, most))
+    deadlines.reserve(min(paths + limits.interfaces, most))
+    triggers.reserve(min(paths + limits.clientTriggers + limits.interfaces, most))
   }
 
   /// Makes rows for what comes next, where there are none: to be called when nobody waits. New memory is a page fault, which
@@ -142,6 +142,11 @@ package struct NetworkState: ~Copyable {
     recentAddress = address
     return true
   }
+}
+
+/// Rows of a table that are made at once, ahead of when they are wanted.
+enum Stock {
+  static var rows: Int { 16 }
 }
 
 /// What a deadline is about.

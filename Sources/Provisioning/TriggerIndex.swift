@@ -2,7 +2,7 @@ import Messages
 import Wire
 
 /// Where triggers of a type with an address are: a hash table whose chains lie in one array, 8 bytes for each node that
-/// the table has numbered and 1 or 2 for its share of a bucket. A chain is in the order of the triggers' serials, so that
+/// the table has numbered and 1 for its share of a bucket. A chain is in the order of the triggers' serials, so that
 /// a replay can walk it like the table.
 struct TriggerIndex: Sendable {
   struct Key {

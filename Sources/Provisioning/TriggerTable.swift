@@ -45,10 +45,10 @@ package struct TriggerTable: Sendable {
 
   package subscript(id: UInt32) -> Trigger? { order.place(ofID: id).map { trigger(at: $0) } }
 
-  /// Lets it grow to so many triggers with two addresses without being copied.
+  /// Lets it grow to so many triggers with two addresses without being copied, but for the order, of which a row has 8 bytes.
   mutating func reserve(_ count: Int) {
-    rows.reserveCapacity(count)
-    index.reserve(2 * count)
+    rows.reserveCapacity(count + Stock.rows)
+    index.reserve(2 * (count + Stock.rows))
   }
 
   /// Makes rows that wait to be taken, if there are none.

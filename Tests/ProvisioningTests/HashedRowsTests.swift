@@ -33,13 +33,14 @@ import Testing
     #expect(all == Set(places.keys))
   }
 
-  /// Room that is reserved, or rows that wait, are no values.
-  @Test func `room holds nothing`() {
+  /// Rows that wait are no values, and each is taken by one.
+  @Test func `more rows than were stocked`() {
     var table = HashedRows<Int>()
-    table.reserve(1000)
+    table.reserve(Stock.rows)
     table.stock()
-    #expect(table.count == 0)
-    #expect(table.find(0) { _ in true } == nil)
     table.forEach { _, _ in Issue.record("a row that nobody took") }
+    let places = (0...Stock.rows).map { value in table.add(UInt32(value)) { _ in value } }
+    #expect(Set(places).count == Stock.rows + 1)
+    for value in 0...Stock.rows { #expect(table[places[value]] == value) }
   }
 }

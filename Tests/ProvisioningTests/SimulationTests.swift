@@ -59,6 +59,7 @@ private struct Simulation {
     var random = Random(seed)
     host = Host(limits: Self.limits)
     host.state.fetchesInformation = true
+    host.state.reserve(20)
     advertisements = (0..<120).map { _ in Self.advertisement(&random) }
     requests = (0..<100).map { _ in Self.request(&random) }
     replies = (0..<240).map { _ in Self.reply(&random) }
@@ -70,6 +71,7 @@ private struct Simulation {
 
   mutating func step() {
     fetches += host.state.takeInformationFetches()
+    if random.isTrue(30) { host.state.stock() }
     if !fetches.isEmpty, random.isTrue(30) { return endFetch() }
     let interface = UInt32(2 + random.below(7))
     switch random.below(100) {

@@ -155,6 +155,7 @@ struct Telling: ~Copyable {
   private mutating func tell() {
     for announcement in state.announcements { tell(announcement) }
     state.clearAnnouncements()
+    if stamp & 1 == 0 { state.stock() }
     checkKnowledge()
   }
 

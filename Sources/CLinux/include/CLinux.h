@@ -307,7 +307,11 @@ extern const char __executable_start[] __attribute__((weak)), etext[] __attribut
 
 // Memory of a list that outgrew it goes back to the system at once. By itself glibc would take larger and larger lists from
 // the heap, which keeps the holes that they leave (mallopt(3), M_MMAP_THRESHOLD).
-static inline void clinux_return_large_memory(void) { mallopt(M_MMAP_THRESHOLD, 128 * 1024); }
+static inline void clinux_return_large_memory(void) {
+  mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+  // Or the first byte written to a reserved table could take 2 MB, zeroed while an event waits.
+  prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+}
 
 // What the heap has no use for now goes back as well.
 static inline void clinux_trim_heap(void) { malloc_trim(0); }
