@@ -19,7 +19,7 @@ final class NotificationBatch {
   fileprivate private(set) var count = 0
   private var entries: [Entry]
   /// Where each of them lies in the memory.
-  private var places: [MessagePlace]
+  fileprivate private(set) var places: [MessagePlace]
   private var memory = [UInt8](repeating: 0, count: NotificationBatch.size)
   private var used = 0
 
@@ -56,21 +56,27 @@ final class NotificationBatch {
     used = 0
   }
 
-  /// Makes one subscriber's variants of those from `index` on, and has them looked at.
-  fileprivate func withMessages(
-    from index: Int, sequence: UInt32, extensions: TriggerExtensions, _ body: (RawSpan, Span<MessagePlace>) -> Void
-  ) {
-    var span = memory.mutableSpan
-    var bytes = unsafe span.mutableBytes
+  /// The memory that the messages lie in, taken out as long as it is sent from: whoever sends may look elsewhere in this
+  /// object. In between nothing is kept back.
+  fileprivate func takeMemory() -> [UInt8] {
+    var taken: [UInt8] = []
+    swap(&taken, &memory)
+    return taken
+  }
+  fileprivate func giveMemory(_ taken: consuming [UInt8]) { memory = taken }
+
+  /// Makes one subscriber's variants of those from `index` on, in the memory that was taken. Gives the last one's length.
+  fileprivate func prepare(
+    _ bytes: inout MutableRawSpan, from index: Int, sequence: UInt32, extensions: TriggerExtensions
+  ) -> Int {
+    var length = 0
     for each in index..<count {
-      let length = bytes.prepare(
+      length = bytes.prepare(
         entries[each].notification, at: Int(places[each].offset), cause: entries[each].cause,
         sequence: sequence &+ UInt32(each - index), extensions: extensions)
       places[each].length = UInt32(length)
     }
-    // Whoever sends may look elsewhere in this object: what is looked at is held on to.
-    let (lent, places) = (memory, places)
-    body(unsafe lent.span.bytes, places.span.extracting(index..<count))
+    return length
   }
 }
 
@@ -93,31 +99,41 @@ extension Subscribers {
   @inline(never)
   func deliverBatch() {
     if batch.isEmpty { return }
-    for subscriber in registered { deliverBatch(to: subscriber) }
+    var memory = batch.takeMemory()
+    for subscriber in registered where subscriber.waitsFrom >= batch.first { deliverWaiting(to: subscriber, &memory) }
+    batch.giveMemory(memory)
     batch.clear()
   }
 
   /// What one subscriber is still to be sent of the batch, before anything else is sent to it.
   func deliverBatch(to subscriber: Subscriber) {
-    if subscriber.waitsFrom >= batch.first { deliverWaiting(to: subscriber) }
+    if subscriber.waitsFrom < batch.first { return }
+    var memory = batch.takeMemory()
+    deliverWaiting(to: subscriber, &memory)
+    batch.giveMemory(memory)
   }
 
-  @inline(never)
-  private func deliverWaiting(to subscriber: Subscriber) {
-    let index = Int(subscriber.waitsFrom - batch.first)
+  private func deliverWaiting(to subscriber: Subscriber, _ memory: inout [UInt8]) {
+    var index = Int(subscriber.waitsFrom - batch.first)
     subscriber.waitsFrom = 0
     guard subscriber.hears, let extensions = subscriber.registration else { return }
-    batch.withMessages(from: index, sequence: subscriber.waitingSequence, extensions: extensions) { bytes, places in
-      var next = 0
-      if places.count > 1, subscriber.queue.isEmpty {
-        next = subscriber.connection.send(bytes, at: places)
-        count(.news, next)
-      }
-      while next < places.count {
-        let begin = Int(places[next].offset)
-        send(bytes.extracting(begin..<begin + Int(places[next].length)), to: subscriber, isNews: true)
-        next += 1
-      }
+    var span = memory.mutableSpan
+    var bytes = unsafe span.mutableBytes
+    let last = batch.prepare(&bytes, from: index, sequence: subscriber.waitingSequence, extensions: extensions)
+    if index == batch.count - 1 {
+      let begin = Int(batch.places[index].offset)
+      return send(bytes.bytes.extracting(begin..<begin + last), to: subscriber, isNews: true)
+    }
+    if subscriber.queue.isEmpty {
+      let places = batch.places
+      let sent = subscriber.connection.send(bytes.bytes, at: places.span.extracting(index..<batch.count))
+      count(.news, sent)
+      index += sent
+    }
+    while index < batch.count {
+      let begin = Int(batch.places[index].offset)
+      send(bytes.bytes.extracting(begin..<begin + Int(batch.places[index].length)), to: subscriber, isNews: true)
+      index += 1
     }
   }
 }

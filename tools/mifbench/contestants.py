@@ -120,7 +120,7 @@ def printers() -> list[Printer]:
     both = ("icmp6", "ra")
     found = [
         Printer("ip monitor prefix", ["ip", "monitor", "prefix", "dev", "IFACE"], ("ra",)),
-        Printer("ndptool monitor", ["ndptool", "monitor", "-t", "ra", "-i", "IFACE"], ("ra",)),
+        Printer("ndptool monitor", ["stdbuf", "-oL", "ndptool", "monitor", "-t", "ra", "-i", "IFACE"], ("ra",)),
         Printer("rdisc6", ["stdbuf", "-oL", "rdisc6", "-m", "-w", "600000", "IFACE"], ("ra",)),
         Printer("tcpdump", ["tcpdump", "--immediate-mode", "-l", "-n", "-i", "IFACE", "icmp6"], both),
     ]
