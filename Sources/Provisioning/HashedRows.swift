@@ -18,11 +18,16 @@ struct HashedRows<Value: Sendable>: Sendable {
   /// Lets it grow to so many values without being copied.
   mutating func reserve(_ count: Int) {
     rows.reserveCapacity(count + Stock.rows)
-    buckets.reserve(count)
+    buckets.reserve(count + Stock.rows)
   }
 
-  /// Makes rows that wait to be taken, if there are none.
+  /// Makes rows that wait to be taken, if there are none, and buckets for so many more.
   mutating func stock() {
+    while count + Stock.rows > buckets.count { addBucket() }
+    makeRows()
+  }
+
+  private mutating func makeRows() {
     if free >= 0 { return }
     for _ in 0..<Stock.rows { rows.append(Row(next: Int32(rows.count + 1))) }
     free = Int32(rows.count - Stock.rows)
@@ -48,7 +53,7 @@ struct HashedRows<Value: Sendable>: Sendable {
   /// Takes a row for a value that is in none; `make` is told which.
   @discardableResult
   mutating func add(_ hash: UInt32, _ make: (Int32) -> Value) -> Int32 {
-    stock()
+    makeRows()
     if count >= buckets.count { addBucket() }
     let row = free
     free = rows[Int(row)].next

@@ -25,8 +25,8 @@ struct TriggerIndex: Sendable {
   private var count = 0
   private let hash = KeyHash()
 
-  /// Whether there are four nodes to a bucket: time for one more.
-  var isFull: Bool { count >= 4 * buckets.count }
+  /// Whether there would be four nodes to a bucket with so many more: time for another one.
+  func isFull(with more: Int) -> Bool { count + more >= 4 * buckets.count }
 
   /// Lets it grow to so many nodes without being copied.
   mutating func reserve(_ count: Int) {

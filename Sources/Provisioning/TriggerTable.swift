@@ -51,8 +51,13 @@ package struct TriggerTable: Sendable {
     index.reserve(2 * (count + Stock.rows))
   }
 
-  /// Makes rows that wait to be taken, if there are none.
+  /// Makes rows that wait to be taken, if there are none, and buckets for their addresses.
   mutating func stock() {
+    while index.isFull(with: 2 * Stock.rows) { addBucket() }
+    makeRows()
+  }
+
+  private mutating func makeRows() {
     if free >= 0 { return }
     for _ in 0..<Stock.rows {
       rows.append(TriggerRow(serial: 0))
@@ -201,7 +206,7 @@ extension TriggerTable {
   }
 
   private mutating func takeRow(_ serial: UInt64) -> Int32 {
-    stock()
+    makeRows()
     let place = free
     free = rows[Int(place)].more
     rows[Int(place)] = TriggerRow(serial: serial)
@@ -297,8 +302,10 @@ extension TriggerTable {
   }
 
   private mutating func enter(_ node: Int32, _ key: TriggerIndex.Key) {
-    if index.isFull { index.addBucket { rows[Int($0 >> 1)].key($0) } }
+    if index.isFull(with: 0) { addBucket() }
     let serial = rows[Int(node >> 1)].serial
     index.insert(node, key) { rows[Int($0 >> 1)].serial > serial }
   }
+
+  private mutating func addBucket() { index.addBucket { rows[Int($0 >> 1)].key($0) } }
 }
