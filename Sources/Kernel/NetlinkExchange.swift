@@ -19,8 +19,7 @@ import Wire
     var one: Int32 = 1
     _ = unsafe setsockopt(descriptor, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &one, 4)
     // It answers before send(2) returns. Should it not, nobody waits for ever.
-    var patience = timeval(tv_sec: 1, tv_usec: 0)
-    _ = unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+    clinux_receive_timeout(descriptor, 1)
   }
 
   deinit {

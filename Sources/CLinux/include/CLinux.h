@@ -305,6 +305,12 @@ static inline int clinux_become_keeping(uid_t user, gid_t group, unsigned capabi
 // The linker's names for where a program begins and its code ends.
 extern const char __executable_start[] __attribute__((weak)), etext[] __attribute__((weak));
 
+// SO_RCVTIMEO, whose number is an expression where time_t has another width than the kernel's long. It fails for no socket.
+static inline void clinux_receive_timeout(int fd, time_t seconds) {
+  struct timeval time = {.tv_sec = seconds};
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);
+}
+
 // Memory of a list that outgrew it goes back to the system at once. By itself glibc would take larger and larger lists from
 // the heap, which keeps the holes that they leave (mallopt(3), M_MMAP_THRESHOLD).
 static inline void clinux_return_large_memory(void) {
