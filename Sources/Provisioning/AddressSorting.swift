@@ -13,9 +13,7 @@ extension Interface {
 
   var addressing: Addressing {
     var addressing = Addressing(isUp: link.isUp)
-    for source in sources.indices {
-      addressing.sources &+= Fingerprint(sources[source].serial, UInt64(sources[source].addressing)).value
-    }
+    for source in sources { addressing.sources &+= Fingerprint(source.serial, UInt64(source.addressing)).value }
     return addressing
   }
 

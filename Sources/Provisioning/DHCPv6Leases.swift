@@ -40,7 +40,7 @@ extension NetworkState {
     _ reply: Reply6, by server: [UInt8], from address: IPv6Address, _ place: Int, _ moment: Moment
   ) {
     let now = moment.instant
-    let known = interfaces[place].sources.firstIndex { $0.identity == .dhcpv6(server) }
+    let known = interfaces[place].place(of: ConfigurationSource.Identity.dhcpv6(server))
     if reply.addresses.isEmpty {
       if known == nil, !reply.hasAssociation || !reply.delegated.isEmpty {
         // It is about prefixes or settings alone.
@@ -110,7 +110,7 @@ extension NetworkState {
     identifier.append(to: &server)
     let given = Reply6(message)
     for identity in [ConfigurationSource.Identity.dhcpv6(server), .dhcpv6Information(server)] {
-      guard let index = interfaces[place].sources.firstIndex(where: { $0.identity == identity }) else { continue }
+      guard let index = interfaces[place].place(of: identity) else { continue }
       let source = interfaces[place].sources[index]
       interfaces[place].sources[index].replace(
         source.items.filter { item in !given.delegated.contains { item.isDelegation(of: $0.prefix) } },

@@ -81,10 +81,8 @@ extension Interface {
   private func addConfigured(to wanted: inout [WantedDomain]) {
     // Nothing can be reached through a link that is down; what a DHCP client still holds comes back with it.
     if !link.isUp { return }
-    for source in sources.indices {
-      let element = sources[source].identity.element
-      let fingerprint = sources[source].fingerprint
-      forEachKey(of: sources[source]) { wanted[wanted.slot($0)].elements.add(fingerprint, to: element) }
+    for source in sources {
+      forEachKey(of: source) { wanted[wanted.slot($0)].elements.add(source.fingerprint, to: source.identity.element) }
     }
     for entry in information.entries.indices where information.entries[entry].known != nil {
       let slot = wanted.slot(.explicit(name: information.entries[entry].name))

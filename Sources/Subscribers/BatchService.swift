@@ -65,18 +65,16 @@ final class NotificationBatch {
   }
   fileprivate func giveMemory(_ taken: consuming [UInt8]) { memory = taken }
 
-  /// Makes one subscriber's variants of those from `index` on, in the memory that was taken. Gives the last one's length.
+  /// Makes one subscriber's variants of those from `index` on, in the memory that was taken.
   fileprivate func prepare(
     _ bytes: inout MutableRawSpan, from index: Int, sequence: UInt32, extensions: TriggerExtensions
-  ) -> Int {
-    var length = 0
+  ) {
     for each in index..<count {
-      length = bytes.prepare(
+      let length = bytes.prepare(
         entries[each].notification, at: Int(places[each].offset), cause: entries[each].cause,
         sequence: sequence &+ UInt32(each - index), extensions: extensions)
       places[each].length = UInt32(length)
     }
-    return length
   }
 }
 
@@ -119,12 +117,8 @@ extension Subscribers {
     guard subscriber.hears, let extensions = subscriber.registration else { return }
     var span = memory.mutableSpan
     var bytes = unsafe span.mutableBytes
-    let last = batch.prepare(&bytes, from: index, sequence: subscriber.waitingSequence, extensions: extensions)
-    if index == batch.count - 1 {
-      let begin = Int(batch.places[index].offset)
-      return send(bytes.bytes.extracting(begin..<begin + last), to: subscriber, isNews: true)
-    }
-    if subscriber.queue.isEmpty {
+    batch.prepare(&bytes, from: index, sequence: subscriber.waitingSequence, extensions: extensions)
+    if batch.count - index > 1, subscriber.queue.isEmpty {
       let places = batch.places
       let sent = subscriber.connection.send(bytes.bytes, at: places.span.extracting(index..<batch.count))
       count(.news, sent)
