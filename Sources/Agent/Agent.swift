@@ -44,7 +44,7 @@ package final class Agent {
   private var packets: PacketSockets
   /// The last look at control packets left some, perhaps: the poller says so only when the next one comes.
   private var controlMayWait = false
-  private var errorPace = ErrorPace()
+  private var errorPace: ErrorPace
   private let busyPolls: Bool
   /// nil where an ICMP error need only quote an address of this host's.
   private var flows: FlowCheck?
@@ -103,6 +103,7 @@ package final class Agent {
       self.signals = signals
       self.poller = poller
       self.timer = timer
+      errorPace = ErrorPace(frames: packets.errorFrames)
       self.packets = packets
       busyPolls = configuration.busyPolls
       self.kernel = kernel

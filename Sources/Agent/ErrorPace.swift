@@ -6,11 +6,18 @@ package struct ErrorPace {
   private static let window: UInt64 = 1_000_000
   /// and ends when fewer come from one look to the next.
   private static let least = 8
-  /// From one look to the next, nanoseconds: as late as an error of a flood can be. A ring of the default size holds what
-  /// 500,000 frames a second bring in six of it.
-  private static let interval: UInt64 = 1_000_000
+  /// From one look to the next, nanoseconds: as late as an error of a flood can be. Most of what a flood costs are the looks.
+  private static let longest: UInt64 = 2_000_000
+  /// The same where that would fill the ring by more than a quarter: of the default size it holds what 500,000 frames a
+  /// second bring in six of these.
+  private static let shortest: UInt64 = 1_000_000
 
-  package init() {}
+  /// Frames that may wait.
+  private let quarter: Int
+  private var interval = ErrorPace.longest
+
+  /// `frames`: as many as their ring holds.
+  package init(frames: Int) { quarter = frames / 4 }
 
   private var heard = 0
   private var windowStart: UInt64 = 0
@@ -23,7 +30,10 @@ package struct ErrorPace {
       heard += count
       if now < due { return false }
       let isOver = heard < ErrorPace.least
-      nextLook = isOver ? nil : now + ErrorPace.interval
+      // As many are to come as came since the last look.
+      let isFast = heard * Int(ErrorPace.longest / interval) > quarter
+      interval = isFast ? ErrorPace.shortest : ErrorPace.longest
+      nextLook = isOver ? nil : now + interval
       heard = 0
       return isOver
     }
@@ -34,7 +44,8 @@ package struct ErrorPace {
     heard += count
     if heard < ErrorPace.most { return false }
     heard = 0
-    nextLook = now + ErrorPace.interval
+    interval = ErrorPace.shortest
+    nextLook = now + interval
     return true
   }
 }

@@ -16,6 +16,9 @@ struct PacketSockets: ~Copyable {
     self.errors = errors
   }
 
+  /// How many errors can wait.
+  var errorFrames: Int { errors.frames }
+
   /// Has the poller watch both rings, which tell of errors of the sockets only unless they are to wake.
   func watch(_ poller: borrowing Poller, token: UInt64, wakes: Bool) throws(Errno) {
     try poller.add(control.descriptor.number, token: token, interest(wakes))

@@ -47,7 +47,8 @@ package struct RingCounters: Hashable, Sendable {
   package private(set) var isLosing = false
 
   private let memory: SharedMemory
-  private let frames: Int
+  /// How many packets can wait.
+  package let frames: Int
   private let frameSize: Int
   /// Whole packets that a frame has only the start of. None where frames hold the longest.
   private var long: [UInt8]

@@ -78,7 +78,11 @@ package struct MessageWriter: ~Copyable, ~Escapable {
     guard size <= room else { throw MessageOverflow() }
     let offset = count
     count += size
-    for word in stride(from: offset, to: count, by: 8) { put(UInt64(0), at: word) }
+    var word = offset
+    while word < count {
+      put(UInt64(0), at: word)
+      word &+= 8
+    }
     return offset
   }
 

@@ -66,7 +66,7 @@ package struct Deadlines<Subject: Sendable>: Sendable {
     } else {
       heap.append(handle.slot)
       slots[slot].position = Int32(heap.count - 1)
-      sift(heap.count - 1)
+      _ = rise(heap.count - 1)
     }
   }
 
@@ -100,14 +100,9 @@ package struct Deadlines<Subject: Sendable>: Sendable {
   }
 
   private mutating func sift(_ start: Int) {
+    if rise(start) { return }
     let slot = heap[start]
     var position = start
-    while position > 0 {
-      let parent = (position - 1) / 2
-      if !before(slot, heap[parent]) { break }
-      place(heap[parent], position)
-      position = parent
-    }
     while true {
       var child = 2 * position + 1
       if child >= heap.count { break }
@@ -117,5 +112,20 @@ package struct Deadlines<Subject: Sendable>: Sendable {
       position = child
     }
     place(slot, position)
+  }
+
+  /// Moves the entry there up, in front of those that are due later. False if it stays: it may be due after what is below it.
+  private mutating func rise(_ start: Int) -> Bool {
+    let slot = heap[start]
+    var position = start
+    while position > 0 {
+      let parent = (position - 1) / 2
+      if !before(slot, heap[parent]) { break }
+      place(heap[parent], position)
+      position = parent
+    }
+    if position == start { return false }
+    place(slot, position)
+    return true
   }
 }

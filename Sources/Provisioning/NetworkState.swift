@@ -86,8 +86,8 @@ package struct NetworkState: ~Copyable {
 
   /// Empties the list of announcements and keeps its room.
   package mutating func clearAnnouncements() {
-    announcements.removeAll(keepingCapacity: true)
-    if !triggerNews.isEmpty { triggerNews.removeAll(keepingCapacity: true) }
+    while announcements.popLast() != nil {}
+    while triggerNews.popLast() != nil {}
   }
 
   mutating func announce(_ change: TriggerChange, _ trigger: Trigger) {

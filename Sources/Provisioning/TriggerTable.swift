@@ -8,7 +8,8 @@ package import Wire
 ///
 /// A trigger with up to two addresses takes some 90 bytes, all told: a row of 64, 8 in the order of serials, 16 in the
 /// index by address and its share of the buckets. Each two addresses more take another row.
-package struct TriggerTable: Sendable {
+package struct TriggerTable: ~Copyable, Sendable {
+  private let anchor = Anchor()
   /// A place in the order: triggers added before it have been passed.
   ///
   /// What changes behind the cursor is news to its holder; what changes at or ahead of it will be met by the walk in
@@ -38,6 +39,8 @@ package struct TriggerTable: Sendable {
   /// Interfaces of link-local addresses, by node.
   private var scopes: [Int32: UInt32] = [:]
   private var serial: UInt64 = 0
+  /// Which trigger was repeated last, and where it is kept: 0 for none. A flood repeats one.
+  private var repeated: (id: UInt32, place: Int32) = (0, 0)
 
   package init() {}
 
@@ -118,12 +121,16 @@ package struct TriggerTable: Sendable {
 
   /// One more event is folded into a trigger, of the same origin as the last one.
   mutating func `repeat`(_ id: UInt32, timestamp: UInt64) {
-    guard let place = order.place(ofID: id) else { return }
-    rows[Int(place)].repeat(timestamp)
+    if id != repeated.id {
+      guard let place = order.place(ofID: id) else { return }
+      repeated = (id, place)
+    }
+    rows[Int(repeated.place)].repeat(timestamp)
   }
 
   mutating func remove(_ id: UInt32) -> Trigger? {
     guard let place = order.place(ofID: id) else { return nil }
+    if id == repeated.id { repeated.id = 0 }
     let trigger = trigger(at: place)
     order.remove(trigger.serial)
     setAddresses(Trigger.Addresses(), instead: trigger.addresses, trigger.type, before: trigger.type, place)

@@ -15,7 +15,8 @@ package struct UnreachableKinds: OptionSet, Sendable {
 }
 
 /// The paths that ICMP errors speak of, each with its trigger.
-struct UnreachablePaths: Sendable {
+struct UnreachablePaths: ~Copyable, Sendable {
+  private let anchor = Anchor()
   /// From one of our addresses to a destination; the interface is the one on which the error arrived.
   struct Key: Equatable, Sendable {
     var local: IPAddress

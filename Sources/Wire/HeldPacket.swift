@@ -4,8 +4,8 @@ package struct HeldPacket: Sendable {
   private static let longest = 256
   private static let shortest = 8
 
-  /// Its words, and behind them its last eight bytes once more.
-  private var words = [UInt64](repeating: 0, count: HeldPacket.longest / 8 + 1)
+  private var copy = [UInt8](repeating: 0, count: HeldPacket.longest)
+  /// How many of these; 0 while none is held.
   private var count = 0
   private var family = Family.v4
   private var interface: UInt32 = 0
@@ -23,8 +23,7 @@ package struct HeldPacket: Sendable {
     self.family = family
     interface = arrival.interface
     checksum = arrival.checksum
-    for index in 0..<count / 8 { words[index] = bytes.u64(8 * index) }
-    words[count / 8] = bytes.u64(count - 8)
+    for index in 0..<count { copy[index] = bytes.u8(index) }
   }
 
   package mutating func forget() { count = 0 }
@@ -34,7 +33,6 @@ package struct HeldPacket: Sendable {
     guard count > 0, bytes.byteCount == count, family == self.family, arrival.interface == interface,
       arrival.checksum == checksum, !arrival.outgoing, !arrival.truncated
     else { return false }
-    for index in 0..<count / 8 where words[index] != bytes.u64(8 * index) { return false }
-    return words[count / 8] == bytes.u64(count - 8)
+    return unsafe bytes.isSame(as: copy.span.bytes)
   }
 }

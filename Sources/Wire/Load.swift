@@ -38,6 +38,20 @@ extension RawSpan {
     return IPv6Address(UInt64(bigEndian: high), UInt64(bigEndian: low))
   }
 
+  /// Whether another span begins with the bytes of this one, of which there are at least eight: by words, the last of which
+  /// may overlap the one before, and none left out, so that several are compared at once.
+  func isSame(as other: RawSpan) -> Bool {
+    guard byteCount >= 8, other.byteCount >= byteCount else { return false }
+    let last = byteCount &- 8
+    var difference = unsafe word(last) ^ other.word(last)
+    var offset = 0
+    while offset < last {
+      unsafe difference |= word(offset) ^ other.word(offset)
+      offset &+= 8
+    }
+    return difference == 0
+  }
+
   /// `count` bytes from `offset`; what lies outside of the span is left off.
   @inline(__always)
   @_lifetime(copy self)

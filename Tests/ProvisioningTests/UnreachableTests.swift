@@ -263,7 +263,7 @@ import Wire
     #expect(host.count(.icmpPathsFull) == 19)
     host.wait(60)
     host.told()
-    #expect(host.state.unreachable.isEmpty)
+    #expect(host.state.unreachable.count == 0)
     host.hear(error4())
     #expect(host.told() == ["ADD \(told)"])
   }
