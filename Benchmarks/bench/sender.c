@@ -1,6 +1,7 @@
 /* Sends frames from a router's end of a veth pair: at a rate or flat out, and keeps when each event was sent.
  *
- * One event at a time ("paced"): frame by frame, the time right before each send(2) in the log under its number.
+ * One event at a time ("paced"): frame by frame, the time right before each send(2) in the log under its number. With `--turn`
+ * so many, and then none until a byte comes on standard input; one goes out when they have arrived.
  * Flat out: sendmmsg(2) in batches past the queueing discipline; nothing is logged, the counts are printed. In the midst of it
  * a Router Advertisement each `--advertise` microseconds is logged like a paced event. */
 #define _GNU_SOURCE
@@ -27,7 +28,7 @@ struct settings {
   enum kind kind;
   enum flaw flaw;
   struct path path;
-  uint64_t count, first, period, advertise, rate;
+  uint64_t count, first, period, advertise, rate, turn;
   /* How many different numbers there are: 0 for as many as frames. */
   uint64_t unique;
   /* Of 100 frames. */
@@ -65,20 +66,35 @@ static bool has_arrived(struct log *log, uint32_t event) {
   return true;
 }
 
+/* Waits for an event to have arrived, a fifth of a second at most. True if it took any time. */
+static bool wait_for(struct log *log, uint32_t event) {
+  int turn = 0;
+  for (; turn < 200 && !has_arrived(log, event); turn++) wait_until(now() + 1000000);
+  return turn > 0;
+}
+
 static void paced(const struct settings *settings, int socket, struct log *log) {
   struct frame frame;
   uint64_t next = now();
-  for (uint64_t event = settings->first; event < settings->first + settings->count; event++) {
-    frame_make(&frame, settings->kind, settings->flaw, &settings->path, (uint32_t)event);
-    // Uneven, so that no clock tick of anybody's falls on every event or on none.
-    next += settings->period * 1000 * (75 + (event * 37) % 50) / 100;
-    wait_until(next);
-    // One at a time: the next one waits for the last, a fifth of a second at most.
-    for (int turn = 0; turn < 200 && event > settings->first && !has_arrived(log, (uint32_t)event - 1); turn++) {
+  for (uint64_t done = 0; done < settings->count; done++) {
+    uint32_t event = (uint32_t)(settings->first + done);
+    if (settings->turn && done % settings->turn == 0) {
+      char go;
+      if (done && (wait_for(log, event - 1), write(STDOUT_FILENO, ".", 1) != 1)) fail("the turn's end");
+      if (read(STDIN_FILENO, &go, 1) != 1) return;
       next = now() + 1000000;
-      wait_until(next);
     }
-    send_event(socket, log, &frame, (uint32_t)event);
+    frame_make(&frame, settings->kind, settings->flaw, &settings->path, event);
+    // Uneven, so that no clock tick of anybody's falls on every event or on none.
+    next += settings->period * 1000 * (75 + ((uint64_t)event * 37) % 50) / 100;
+    wait_until(next);
+    // One at a time: the next one waits for the last.
+    if (done && wait_for(log, event - 1)) next = now();
+    send_event(socket, log, &frame, event);
+  }
+  if (settings->turn && settings->count) {
+    wait_for(log, (uint32_t)(settings->first + settings->count - 1));
+    if (write(STDOUT_FILENO, ".", 1) != 1) fail("the turn's end");
   }
 }
 
@@ -150,12 +166,13 @@ static void address(int family, const char *text, uint8_t *into) {
 int main(int count, char **arguments) {
   struct settings settings = {.kind = ICMP6, .count = 1000, .period = 1000, .path.port = 4500};
   bool flat_out = false;
-  enum { LOG = 256, KIND, FIRST, PERIOD, FLAT, RATE, UNIQUE, SPOOF, MUTATE, SHARE, ADVERTISE, HMAC, RMAC, H6, R6, H4, R4, PORT };
+  enum { LOG = 256, KIND, FIRST, PERIOD, FLAT, RATE, UNIQUE, SPOOF, MUTATE, SHARE, ADVERTISE, TURN, HMAC, RMAC, H6, R6, H4, R4, PORT };
   static const struct option options[] = {
     {"interface", 1, 0, 'i'},     {"log", 1, 0, LOG},         {"kind", 1, 0, KIND},       {"count", 1, 0, 'n'},
     {"first", 1, 0, FIRST},       {"period", 1, 0, PERIOD},   {"flood", 0, 0, FLAT},      {"rate", 1, 0, RATE},
     {"unique", 1, 0, UNIQUE},     {"spoofed", 0, 0, SPOOF},   {"mutated", 0, 0, MUTATE},  {"noise", 1, 0, SHARE},
-    {"advertise", 1, 0, ADVERTISE}, {"host-mac", 1, 0, HMAC}, {"router-mac", 1, 0, RMAC}, {"host6", 1, 0, H6},
+    {"advertise", 1, 0, ADVERTISE}, {"turn", 1, 0, TURN},     {"host-mac", 1, 0, HMAC},   {"router-mac", 1, 0, RMAC},
+    {"host6", 1, 0, H6},
     {"router6", 1, 0, R6},        {"host4", 1, 0, H4},        {"router4", 1, 0, R4},      {"port", 1, 0, PORT},
     {0, 0, 0, 0}};
   for (int option; (option = getopt_long(count, arguments, "i:n:", options, NULL)) != -1;) switch (option) {
@@ -180,6 +197,7 @@ int main(int count, char **arguments) {
       case MUTATE: settings.flaw = MUTATED; break;
       case SHARE: settings.noise = number(optarg); break;
       case ADVERTISE: settings.advertise = number(optarg); break;
+      case TURN: settings.turn = number(optarg); break;
       case HMAC: mac(optarg, settings.path.host_mac); break;
       case RMAC: mac(optarg, settings.path.router_mac); break;
       case H6: address(AF_INET6, optarg, settings.path.host6); break;

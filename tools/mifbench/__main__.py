@@ -6,13 +6,14 @@ import os
 import platform
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 from labkit.install import missing
 from labkit.processes import LabError, run_as_command
 from labkit.topology import end_by_signals
 
-from . import fanout, flood, forward, latency, report
+from . import distribution, fanout, flood, forward, latency, report
 from .contestants import Contestant, Floor, Mifd, printers
 from .stage import Placement, Stage
 
@@ -35,7 +36,7 @@ def arguments() -> argparse.Namespace:
                         help="a mifd to measure; may be repeated (default: what tools/build-gateway builds)")  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="less than a minute: fewer events, fewer contestants")
     parser.add_argument("--samples", type=int, default=10_000, help="events for each contestant (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=4, help="turns that these come in (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=4, help="of what is told and forwarded (%(default)s)")
     parser.add_argument("--period", type=int, default=100, metavar="US", help="between two events (%(default)s)")
     parser.add_argument("--subscribers", type=int, default=1, help="of the floor and of the agent, 1 to 1024")
     parser.add_argument("--placement", choices=PLACEMENTS, default="one-core",
@@ -46,13 +47,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", choices=("latency", "flood", "fanout", "forward"))
     parser.add_argument("--burst", type=int, default=100_000, help="frames of a flood without a pause (%(default)s)")
     parser.add_argument("--bursts", type=int, default=3, help="in each round (%(default)s)")
+    parser.add_argument("--histograms", type=Path, metavar="DIR", help="latencies as HdrHistogram writes percentiles")
     parser.add_argument("--json", type=Path, metavar="FILE", help="every sample and every count")
     parser.add_argument("--chart", type=Path, metavar="FILE", help="the charts, as SVG")
     found = parser.parse_args()
     if found.quick:
         found.samples, found.rounds, found.bursts = min(found.samples, 1000), 2, 1
-    if found.samples * 4 > 60_000:
-        parser.error("--samples: at most 15000, each event is another path and the agent holds 65536")
+    if found.samples > 60_000:
+        parser.error("--samples: at most 60000, each event is another path and the agent holds 65536")
     if not 1 <= found.subscribers <= 1024:
         parser.error("--subscribers wants 1 to 1024")
     return found
@@ -81,16 +83,20 @@ def progress(text: str) -> None:
 
 def measure_latency(found: argparse.Namespace, named: list[tuple[str, Path]]) -> list[latency.Series]:
     all_series = []
-    with Stage(Placement(*PLACEMENTS[found.placement], not found.polite)) as stage:
+    placement = Placement(*PLACEMENTS[found.placement], not found.polite)
+    with ExitStack() as stack:
+        stage = stack.enter_context(Stage(placement))
         contestants: list[Contestant] = [Floor("recvmsg"), *(Mifd(path, name) for name, path in named)]
         if not found.quick:
             contestants += [Mifd(path, f"{name}, flow check", ("icmp6",), icmp_check="flow") for name, path in named]
             contestants += [Floor(via) for via in ("v2", "loop", "v3", "raw6", "pcap") if via != "pcap" or stage.has_pcap]
             contestants += printers() if found.subscribers == 1 else []
+        resting = sum(each.rests for each in contestants)
+        stages = [stage, *(stack.enter_context(Stage(placement, beside=stage)) for _ in range(resting - 1))]
         for kind in ("icmp6", "ra"):
             for awake in (False, True):
                 all_series += latency.measure(
-                    stage, contestants, kind, awake, found.samples, found.rounds, found.period, found.subscribers, progress
+                    stages, contestants, kind, awake, found.samples, found.period, found.subscribers, progress
                 )
         if found.spin:
             all_series += measure_spinning(found, named)
@@ -107,9 +113,7 @@ def measure_spinning(found: argparse.Namespace, named: list[tuple[str, Path]]) -
             for name, path in named
             for way in ("socket", "ring")
         ]
-        return latency.measure(
-            stage, spinning, "icmp6", True, found.samples, -(-found.samples // 500), found.period, 1, progress
-        )
+        return latency.measure([stage], spinning, "icmp6", True, found.samples, found.period, 1, progress)
 
 
 def measure_floods(found: argparse.Namespace, named: list[tuple[str, Path]]) -> list[flood.Outcome]:
@@ -173,6 +177,11 @@ def main() -> int:
         settings = {key: value for key, value in vars(found).items() if not isinstance(value, Path)}
         settings |= {"kernel": platform.release(), "processors": os.cpu_count()}
         found.json.write_text(json.dumps(report.as_json(settings, series, outcomes, told, forwarded)))
+    if found.histograms:
+        found.histograms.mkdir(exist_ok=True)
+        for each in series:
+            name = f"{each.key} {each.contestant}".replace(",", "").replace(" ", "-")
+            (found.histograms / f"{name}.hgrm").write_text(distribution.text(each.samples))
     if found.chart:
         found.chart.write_text(report.charts(series, outcomes))
     return 0

@@ -12,11 +12,13 @@ from .stage import Stage, end_politely, stop
 
 
 class Contestant(ABC):
-    """Started for one measurement, and ended after it."""
+    """Started for its turns, and ended after them."""
 
     name: str
     kinds: tuple[str, ...] = ("icmp6", "ra")
     """What it can tell of."""
+    rests = True
+    """It leaves the processors alone while nothing is sent to it."""
 
     @abstractmethod
     def start(self, stage: Stage, log: Log, kind: str) -> None: ...
@@ -30,6 +32,8 @@ class Floor(Contestant):
         """`spin`: neither it nor its reader ever sleeps."""
         self.via = "v2-spin" if spin else via
         self.spin = spin
+        # The kernel looks at a V3 ring each millisecond.
+        self.rests = not spin and via != "v3"
         self.name = "floor, spinning" if spin else "floor" if via == "recvmsg" else f"floor, {via}"
 
     def start(self, stage: Stage, log: Log, kind: str) -> None:
@@ -64,6 +68,7 @@ class Mifd(Contestant):
         self.name = label
         self.kinds = kinds
         self.spin = spin
+        self.rests = not spin
         self.ring = ring
         # Each event is another path: all of them are kept, and none runs out while it is measured.
         paths: dict[str, object] = {"unreachable-paths": 65536, "hold-time": 86400, "icmp-check": "address"}

@@ -35,35 +35,72 @@ class Series:
         return {percent: percentile(ordered, percent) for percent in PERCENTS} if ordered else {}
 
 
+TURN = 250
+"""Events until it is the next one's turn: 25 ms. The machine changes its pace every tenth of a second or two."""
+LONGER = 500
+"""The same for those that are started for each turn."""
+
+
 def measure(
-    stage: Stage,
+    stages: Sequence[Stage],
     contestants: Sequence[Contestant],
     kind: str,
     awake: bool,
     samples: int,
-    rounds: int,
     period: int,
     subscribers: int,
     tell: Callable[[str], None],
 ) -> list[Series]:
-    """In turn: each contestant has its share of the events in each round. `period` is microseconds between events."""
+    """In turn, on a stage for each, where it waits for its turn. Who does not rest while it waits is started for
+    each turn, after all others. `period` is microseconds between events."""
     taking_part = [each for each in contestants if kind in each.kinds]
     series = {each.name: Series(each.name, kind, awake) for each in taking_part}
-    share = -(-samples // rounds)
-    for number in range(rounds):
+    about = f"{kind}, {'awake' if awake else 'idle'}"
+    resting = [each for each in taking_part if each.rests]
+    lanes = [Lane(stage, each, kind, samples, period, subscribers) for stage, each in zip(stages, resting, strict=False)]
+    turns = -(-samples // TURN)
+    with Awake(awake):
+        time.sleep(0.05)
+        for number in range(turns):
+            if number % 10 == 0:
+                tell(f"{about}, turn {number + 1} of {turns}")
+            for lane in lanes:
+                lane.sender.turn()
+        time.sleep(0.05)
+    for lane in lanes:
+        lane.end(series[lane.contestant.name])
+    for number in range(-(-samples // LONGER)):
         for contestant in taking_part:
-            tell(f"{kind}, {'awake' if awake else 'idle'}, round {number + 1} of {rounds}: {contestant.name}")
-            run = stage.take_events(share)
-            log = stage.log(run.stop, subscribers)
-            contestant.start(stage, log, kind)
+            if contestant.rests:
+                continue
+            tell(f"{about}, turn {number + 1}: {contestant.name}")
+            lane = Lane(stages[0], contestant, kind, LONGER, period, subscribers, LONGER)
             with Awake(awake):
                 time.sleep(0.05)
-                stage.send(
-                    log, "--kind", kind, "--first", str(run.start), "--count", str(share), "--period", str(period)
-                )
+                lane.sender.turn()
                 time.sleep(0.05)
-            contestant.stop()
-            series[contestant.name].sent += log.sent * subscribers
-            series[contestant.name].samples += log.latencies(run)
-            log.close()
+            lane.end(series[contestant.name])
     return list(series.values())
+
+
+class Lane:
+    """A contestant on its stage, and who sends to it."""
+
+    def __init__(
+        self, stage: Stage, contestant: Contestant, kind: str, samples: int, period: int, subscribers: int,
+        turn: int = TURN,
+    ) -> None:  # fmt: skip
+        self.contestant = contestant
+        self._run = stage.take_events(samples)
+        self._log = stage.log(self._run.stop, subscribers)
+        self._subscribers = subscribers
+        contestant.start(stage, self._log, kind)
+        what = ("--kind", kind, "--first", str(self._run.start), "--count", str(samples))
+        self.sender = stage.sender(self._log, *what, "--period", str(period), "--turn", str(turn))
+
+    def end(self, series: Series) -> None:
+        self.sender.end()
+        self.contestant.stop()
+        series.sent += self._log.sent * self._subscribers
+        series.samples += self._log.latencies(self._run)
+        self._log.close()

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,10 +84,12 @@ class Awake:
 class Stage:
     """`with Stage(...) as stage:` The host has a UDP socket open that the ICMP errors are about."""
 
-    def __init__(self, placement: Placement, uplinks: int = 1) -> None:
+    def __init__(self, placement: Placement, uplinks: int = 1, beside: "Stage | None" = None) -> None:
+        """`beside` another one, which is there longer: its programs are used."""
         self.placement = placement
-        self.build = Path(tempfile.mkdtemp(prefix="mif-bench-"))
-        self.has_pcap = compile_programs(self.build)
+        self._has_programs = beside is None
+        self.build = Path(tempfile.mkdtemp(prefix="mif-bench-")) if beside is None else beside.build
+        self.has_pcap = compile_programs(self.build) if beside is None else beside.has_pcap
         self.lab = Lab(uplinks=uplinks)
         uplink = self.lab.uplinks[0]
         self.uplink = uplink
@@ -104,7 +107,8 @@ class Stage:
     def __exit__(self, *_: object) -> None:
         self._flow.close()
         self.lab.close()
-        shutil.rmtree(self.build, ignore_errors=True)
+        if self._has_programs:
+            shutil.rmtree(self.build, ignore_errors=True)
 
     def take_events(self, count: int) -> range:
         """Numbers that no event had before: each is another state."""
@@ -141,15 +145,38 @@ class Stage:
 
     def send(self, log: Log, *arguments: str, seconds: float = 600) -> dict[str, int]:
         """Runs the sender to its end; what it prints."""
+        text = self.lab.r1.run(*self._sender(log, *arguments), seconds=seconds)
+        found: dict[str, int] = json.loads(text) if text.strip() else {}
+        return found
+
+    def sender(self, log: Log, *arguments: str) -> "Sender":
+        return Sender(self.lab.r1.name, self._sender(log, *arguments))
+
+    def _sender(self, log: Log, *arguments: str) -> list[str]:
         uplink = self.uplink
         path = ["--host-mac", uplink.host_mac, "--router-mac", uplink.router_mac, "--port", str(UDP_PORT)]
         path += ["--host6", uplink.host6, "--router6", uplink.router6]
         path += ["--host4", uplink.host4, "--router4", uplink.router4]
         command = [*self.placement.prefix(self.placement.sender, 2), str(self.build / "sender")]
-        command += ["--interface", "host0", "--log", str(log.path), *path, *arguments]
-        text = self.lab.r1.run(*command, seconds=seconds)
-        found: dict[str, int] = json.loads(text) if text.strip() else {}
-        return found
+        return [*command, "--interface", "host0", "--log", str(log.path), *path, *arguments]
+
+
+class Sender:
+    """One that sends when it is its turn (`--turn`). It ends with whoever has it."""
+
+    def __init__(self, namespace: str, command: Sequence[str]) -> None:
+        self._process = subprocess.Popen(
+            ["ip", "netns", "exec", namespace, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+        )
+
+    def turn(self) -> None:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(b".")
+        if self._process.stdout.read(1) != b".":
+            raise LabError(f"the sender ended with {self._process.wait()}")
+
+    def end(self) -> None:
+        self._process.communicate()
 
 
 def stop(child: Child) -> None:
