@@ -28,6 +28,35 @@ extension MessageWriter {
   }
 }
 
+/// Numbers as they lie in memory side by side, to be written at once.
+extension UInt64 {
+  init(_ first: UInt32, _ second: UInt32) {
+    #if _endian(little)
+      self = UInt64(first) | UInt64(second) << 32
+    #else
+      self = UInt64(first) << 32 | UInt64(second)
+    #endif
+  }
+}
+
+extension UInt32 {
+  init(_ first: UInt16, _ second: UInt16) {
+    #if _endian(little)
+      self = UInt32(first) | UInt32(second) << 16
+    #else
+      self = UInt32(first) << 16 | UInt32(second)
+    #endif
+  }
+
+  init(_ first: UInt8, _ second: UInt8, _ third: UInt8, _ fourth: UInt8) {
+    #if _endian(little)
+      self.init(UInt16(first) | UInt16(second) << 8, UInt16(third) | UInt16(fourth) << 8)
+    #else
+      self.init(UInt16(first) << 8 | UInt16(second), UInt16(third) << 8 | UInt16(fourth))
+    #endif
+  }
+}
+
 extension StaticString {
   /// The text's bytes: names of counters are fixed text, and no String is made of them.
   var bytes: Span<UInt8> {

@@ -20,13 +20,9 @@ package struct MessageWriter: ~Copyable, ~Escapable {
     type: UInt8, error: ErrorNumber = .none, flags: UInt8 = 0, sequence: UInt32, pid: UInt32
   ) throws(MessageOverflow) {
     count = 0
-    _ = try reserve(FrameHeader.size)
-    put(FrameHeader.version, at: 0)
-    put(type, at: 1)
-    put(error.rawValue, at: 2)
-    put(flags, at: 3)
-    put(sequence, at: 8)
-    put(pid, at: 12)
+    _ = try room(FrameHeader.size)
+    put(UInt64(UInt32(FrameHeader.version, type, error.rawValue, flags), 0), at: 0)
+    put(UInt64(sequence, pid), at: 8)
   }
 
   /// Fills the length in and gives it in bytes.
@@ -72,12 +68,24 @@ package struct MessageWriter: ~Copyable, ~Escapable {
     return offset
   }
 
+  /// A payload of so many words of eight bytes, each of which the caller writes; `value` follows its header in the first one.
+  mutating func payload(_ type: UInt16, words: UInt16, _ value: UInt32) throws(MessageOverflow) -> Int {
+    let offset = try room(8 * Int(words))
+    put(UInt64(UInt32(words, type), value), at: offset)
+    return offset
+  }
+
   /// `size` is a multiple of 8, as all that messages are made of.
-  private mutating func reserve(_ size: Int) throws(MessageOverflow) -> Int {
-    let room = min(bytes.byteCount, FrameHeader.maximumMessageLength) - count
-    guard size <= room else { throw MessageOverflow() }
+  private mutating func room(_ size: Int) throws(MessageOverflow) -> Int {
+    guard size <= min(bytes.byteCount, FrameHeader.maximumMessageLength) - count else { throw MessageOverflow() }
     let offset = count
     count += size
+    return offset
+  }
+
+  /// The same, filled with zeros.
+  private mutating func reserve(_ size: Int) throws(MessageOverflow) -> Int {
+    let offset = try room(size)
     var word = offset
     while word < count {
       put(UInt64(0), at: word)

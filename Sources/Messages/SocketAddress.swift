@@ -43,18 +43,18 @@ package struct SocketAddress: Hashable, Sendable {
 }
 
 extension MessageWriter {
-  /// Writes a sockaddr into room that is reserved and zero.
+  /// Writes a sockaddr, and zeros behind it up to its padded size.
   package mutating func put(_ socketAddress: SocketAddress, at offset: Int) {
-    put(socketAddress.port.bigEndian, at: offset + 2)
+    let port = socketAddress.port.bigEndian
     switch socketAddress.address {
     case .v4(let v4):
-      put(SocketAddress.familyIPv4, at: offset)
-      put(v4.value.bigEndian, at: offset + 4)
+      put(UInt64(UInt32(SocketAddress.familyIPv4, port), v4.value.bigEndian), at: offset)
+      put(UInt64(0), at: offset + 8)
     case .v6(let v6):
-      put(SocketAddress.familyIPv6, at: offset)
+      put(UInt64(UInt32(SocketAddress.familyIPv6, port), 0), at: offset)
       put(v6.high.bigEndian, at: offset + 8)
       put(v6.low.bigEndian, at: offset + 16)
-      put(socketAddress.scope, at: offset + 24)
+      put(UInt64(socketAddress.scope, 0), at: offset + 24)
     }
   }
 }

@@ -188,15 +188,14 @@ extension InterfaceName {
 
 extension MessageWriter {
   package mutating func trigger(_ trigger: TriggerPayload) throws(MessageOverflow) {
-    let offset = try payload(TriggerPayloadType.trigger, size: 16)
-    put(trigger.type.rawValue, at: offset + 4)
-    put(trigger.identifier, at: offset + 8)
+    let offset = try payload(TriggerPayloadType.trigger, words: 2, UInt32(trigger.type.rawValue, 0))
+    put(UInt64(trigger.identifier, 0), at: offset + 8)
   }
 
   package mutating func address(_ address: TriggerAddress) throws(MessageOverflow) {
     let sockaddr = SocketAddress(address.address, scope: address.scope)
-    let offset = try payload(TriggerPayloadType.address, size: 8 + sockaddr.size)
-    put(address.prefixLength, at: offset + 4)
+    let words = UInt16(1 + sockaddr.paddedSize / 8)
+    let offset = try payload(TriggerPayloadType.address, words: words, UInt32(address.prefixLength, 0, 0, 0))
     put(sockaddr, at: offset + 8)
   }
 
@@ -207,16 +206,11 @@ extension MessageWriter {
   }
 
   package mutating func origin(_ origin: Origin) throws(MessageOverflow) {
-    let offset = try payload(TriggerPayloadType.origin, size: Origin.size)
-    put(origin.interface, at: offset + 4)
+    let offset = try payload(TriggerPayloadType.origin, words: UInt16(Origin.size / 8), origin.interface)
     put(origin.interfaceName, at: offset + 8)
-    put(origin.pvd, at: offset + 24)
-    put(origin.source.rawValue, at: offset + 28)
-    put(origin.icmpType, at: offset + 29)
-    put(origin.icmpCode, at: offset + 30)
-    put(origin.reason.rawValue, at: offset + 31)
-    put(origin.count, at: offset + 32)
-    put(origin.addressFlags, at: offset + 36)
+    let cause = UInt32(origin.source.rawValue, origin.icmpType, origin.icmpCode, origin.reason.rawValue)
+    put(UInt64(origin.pvd, cause), at: offset + 24)
+    put(UInt64(origin.count, origin.addressFlags), at: offset + 32)
     put(origin.timestamp, at: offset + 40)
   }
 

@@ -99,11 +99,13 @@ struct TriggerRow: Sendable {
     }
     clear(node)
     if node & 1 == 0 {
-      (first, firstLength) = (address, new.prefixLength)
+      first = address
+      firstLength = new.prefixLength
       bits |= set
     } else {
-      (second, secondLength) = (address, new.prefixLength)
-      bits |= set << 4
+      second = address
+      secondLength = new.prefixLength
+      bits |= set &<< 4
     }
   }
 

@@ -1,5 +1,6 @@
 """One event at a time, everybody asleep: how long until a subscriber has it."""
 
+import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -51,7 +52,7 @@ def measure(
     subscribers: int,
     tell: Callable[[str], None],
 ) -> list[Series]:
-    """In turn, on a stage for each, where it waits for its turn. Who does not rest while it waits is started for
+    """In turn, in another order each time, on a stage for each, where it waits for its turn. Who does not rest while it waits is started for
     each turn, after all others. `period` is microseconds between events."""
     taking_part = [each for each in contestants if kind in each.kinds]
     series = {each.name: Series(each.name, kind, awake) for each in taking_part}
@@ -64,7 +65,7 @@ def measure(
         for number in range(turns):
             if number % 10 == 0:
                 tell(f"{about}, turn {number + 1} of {turns}")
-            for lane in lanes:
+            for lane in random.Random(number).sample(lanes, len(lanes)):
                 lane.sender.turn()
         time.sleep(0.05)
     for lane in lanes:
