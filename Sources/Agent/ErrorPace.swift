@@ -24,11 +24,12 @@ package struct ErrorPace {
   /// When the ring is looked at next, nanoseconds of CLOCK_BOOTTIME; nil while errors wake the loop.
   package private(set) var nextLook: UInt64?
 
-  /// Takes in how many errors a look brought. True if from now on they wake the loop, or no longer do.
-  package mutating func note(_ count: Int, at now: UInt64) -> Bool {
+  /// Takes in how many errors were heard; a look is through when the ring `isDrained`. True if from now on they wake the
+  /// loop, or no longer do.
+  package mutating func note(_ count: Int, isDrained: Bool = true, at now: UInt64) -> Bool {
     if let due = nextLook {
       heard += count
-      if now < due { return false }
+      if now < due || !isDrained { return false }
       let isOver = heard < ErrorPace.least
       // As many are to come as came since the last look.
       let isFast = heard * Int(ErrorPace.longest / interval) > quarter

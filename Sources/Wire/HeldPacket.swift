@@ -33,6 +33,6 @@ package struct HeldPacket: Sendable {
     guard count > 0, bytes.byteCount == count, family == self.family, arrival.interface == interface,
       arrival.checksum == checksum, !arrival.outgoing, !arrival.truncated
     else { return false }
-    return unsafe bytes.isSame(as: copy.span.bytes)
+    return bytes.isSame(as: copy.rawSpan)
   }
 }

@@ -48,7 +48,13 @@ import Testing
     ]
     for look in looks {
       now = pace.nextLook!
-      let isOver = pace.note(look.count, at: now)
+      // In bites, after which others have a turn: only the last one says how many there were.
+      for bite in [look.count / 2, look.count / 4] {
+        let isOver = pace.note(bite, isDrained: false, at: now)
+        #expect(!isOver)
+        #expect(pace.nextLook == now)
+      }
+      let isOver = pace.note(look.count - look.count / 2 - look.count / 4, at: now)
       #expect(!isOver)
       #expect(pace.nextLook == now + look.interval * Self.millisecond)
     }

@@ -53,7 +53,8 @@ class Floor(Contestant):
 
 
 class Mifd(Contestant):
-    """The agent. It is ended after each turn: it would hear what is sent for the others, and take its share of the processor."""
+    """The agent. Where others have their turns on the same stage, it is ended after each of its own: it would hear what is sent
+    for them, and take its share of the processor."""
 
     def __init__(
         self,

@@ -59,7 +59,7 @@ def measure(
     about = f"{kind}, {'awake' if awake else 'idle'}"
     resting = [each for each in taking_part if each.rests]
     lanes = [Lane(stage, each, kind, samples, period, subscribers) for stage, each in zip(stages, resting, strict=False)]
-    turns = -(-samples // TURN)
+    turns = -(-samples // TURN) if lanes else 0
     with Awake(awake):
         time.sleep(0.05)
         for number in range(turns):
@@ -70,12 +70,13 @@ def measure(
         time.sleep(0.05)
     for lane in lanes:
         lane.end(series[lane.contestant.name])
-    for number in range(-(-samples // LONGER)):
+    for begin in range(0, samples, LONGER):
+        share = min(LONGER, samples - begin)
         for contestant in taking_part:
             if contestant.rests:
                 continue
-            tell(f"{about}, turn {number + 1}: {contestant.name}")
-            lane = Lane(stages[0], contestant, kind, LONGER, period, subscribers, LONGER)
+            tell(f"{about}, {begin} of {samples}: {contestant.name}")
+            lane = Lane(stages[0], contestant, kind, share, period, subscribers, share)
             with Awake(awake):
                 time.sleep(0.05)
                 lane.sender.turn()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import shutil
 import signal
 import socket
@@ -169,9 +170,11 @@ class Sender:
             ["ip", "netns", "exec", namespace, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
         )
 
-    def turn(self) -> None:
+    def turn(self, seconds: float = 10.0) -> None:
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(b".")
+        if not select.select([self._process.stdout], [], [], seconds)[0]:
+            raise LabError(f"events don't arrive: a turn took more than {seconds:g} s")
         if self._process.stdout.read(1) != b".":
             raise LabError(f"the sender ended with {self._process.wait()}")
 
