@@ -8,16 +8,16 @@ package struct ErrorPace {
   private static let least = 8
   /// From one look to the next, nanoseconds: as late as an error of a flood can be. Most of what a flood costs are the looks.
   private static let longest: UInt64 = 2_000_000
-  /// The same where that would fill the ring by more than a quarter: of the default size it holds what 500,000 frames a
-  /// second bring in six of these.
+  /// The same where that would fill more than half of the ring: of the default size it holds what 500,000 frames a second
+  /// bring in six of these.
   private static let shortest: UInt64 = 1_000_000
 
   /// Frames that may wait.
-  private let quarter: Int
+  private let half: Int
   private var interval = ErrorPace.longest
 
   /// `frames`: as many as their ring holds.
-  package init(frames: Int) { quarter = frames / 4 }
+  package init(frames: Int) { half = frames / 2 }
 
   private var heard = 0
   private var windowStart: UInt64 = 0
@@ -32,7 +32,7 @@ package struct ErrorPace {
       if now < due || !isDrained { return false }
       let isOver = heard < ErrorPace.least
       // As many are to come as came since the last look.
-      let isFast = heard * Int(ErrorPace.longest / interval) > quarter
+      let isFast = heard * Int(ErrorPace.longest / interval) > half
       interval = isFast ? ErrorPace.shortest : ErrorPace.longest
       nextLook = isOver ? nil : now + interval
       heard = 0

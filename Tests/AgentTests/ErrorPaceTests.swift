@@ -35,10 +35,10 @@ import Testing
     }
   }
 
-  /// A ring of 256, of which a quarter may fill from one look to the next. Each look: how many errors it brought, and how many
+  /// A ring of 128, of which half may fill from one look to the next. Each look: how many errors it brought, and how many
   /// milliseconds later the next one is due.
   @Test func aFloodThatWouldFillTheRingIsLookedAtMoreOften() {
-    var pace = ErrorPace(frames: 256)
+    var pace = ErrorPace(frames: 128)
     var now: UInt64 = 5_000_000_000
     let isFlood = pace.note(32, at: now)
     #expect(isFlood)
