@@ -381,9 +381,7 @@ extension Agent {
       isDrained = count < Agent.errorMorsel
       if !isDrained { hearControl() }
     }
-    if !busyPolls, heard > 0 || errorPace.nextLook != nil,
-      errorPace.note(heard, isDrained: isDrained, at: Clock.bootTime())
-    {
+    if !busyPolls, heard > 0 || errorPace.nextLook != nil, errorPace.note(heard, at: Clock.bootTime()) {
       _ = try? packets.watchErrors(poller, token: Token.packets, wakes: errorPace.nextLook == nil)
     }
     return !isDrained

@@ -8,31 +8,30 @@ package struct ErrorPace {
   private static let least = 8
   /// From one look to the next, nanoseconds: as late as an error of a flood can be. Most of what a flood costs are the looks.
   private static let longest: UInt64 = 2_000_000
-  /// The same where that would fill more than half of the ring: of the default size it holds what 500,000 frames a second
-  /// bring in six of these.
+  /// The same where that would fill the ring by more than a quarter: of the default size it holds what 500,000 frames a
+  /// second bring in six of these.
   private static let shortest: UInt64 = 1_000_000
 
   /// Frames that may wait.
-  private let half: Int
+  private let quarter: Int
   private var interval = ErrorPace.longest
 
   /// `frames`: as many as their ring holds.
-  package init(frames: Int) { half = frames / 2 }
+  package init(frames: Int) { quarter = frames / 4 }
 
   private var heard = 0
   private var windowStart: UInt64 = 0
   /// When the ring is looked at next, nanoseconds of CLOCK_BOOTTIME; nil while errors wake the loop.
   package private(set) var nextLook: UInt64?
 
-  /// Takes in how many errors were heard; a look is through when the ring `isDrained`. True if from now on they wake the
-  /// loop, or no longer do.
-  package mutating func note(_ count: Int, isDrained: Bool = true, at now: UInt64) -> Bool {
+  /// Takes in how many errors a look brought. True if from now on they wake the loop, or no longer do.
+  package mutating func note(_ count: Int, at now: UInt64) -> Bool {
     if let due = nextLook {
       heard += count
-      if now < due || !isDrained { return false }
+      if now < due { return false }
       let isOver = heard < ErrorPace.least
-      // As many are to come as came since the last look.
-      let isFast = heard * Int(ErrorPace.longest / interval) > half
+      // As many are to come as came since the last look began; what it leaves for further bites counts for the next one.
+      let isFast = heard * Int(ErrorPace.longest / interval) > quarter
       interval = isFast ? ErrorPace.shortest : ErrorPace.longest
       nextLook = isOver ? nil : now + interval
       heard = 0

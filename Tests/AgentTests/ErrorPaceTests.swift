@@ -35,10 +35,10 @@ import Testing
     }
   }
 
-  /// A ring of 128, of which half may fill from one look to the next. Each look: how many errors it brought, and how many
+  /// A ring of 256, of which a quarter may fill from one look to the next. Each look: how many errors it brought, and how many
   /// milliseconds later the next one is due.
   @Test func aFloodThatWouldFillTheRingIsLookedAtMoreOften() {
-    var pace = ErrorPace(frames: 128)
+    var pace = ErrorPace(frames: 256)
     var now: UInt64 = 5_000_000_000
     let isFlood = pace.note(32, at: now)
     #expect(isFlood)
@@ -48,13 +48,7 @@ import Testing
     ]
     for look in looks {
       now = pace.nextLook!
-      // In bites, after which others have a turn: only the last one says how many there were.
-      for bite in [look.count / 2, look.count / 4] {
-        let isOver = pace.note(bite, isDrained: false, at: now)
-        #expect(!isOver)
-        #expect(pace.nextLook == now)
-      }
-      let isOver = pace.note(look.count - look.count / 2 - look.count / 4, at: now)
+      let isOver = pace.note(look.count, at: now)
       #expect(!isOver)
       #expect(pace.nextLook == now + look.interval * Self.millisecond)
     }
