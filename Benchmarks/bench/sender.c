@@ -80,7 +80,6 @@ static void paced(const struct settings *settings, int socket, struct log *log) 
     uint32_t event = (uint32_t)(settings->first + done);
     if (settings->turn && done % settings->turn == 0) {
       char go;
-      if (done && (wait_for(log, event - 1), write(STDOUT_FILENO, ".", 1) != 1)) fail("the turn's end");
       if (read(STDIN_FILENO, &go, 1) != 1) return;
       next = now() + 1000000;
     }
@@ -91,10 +90,10 @@ static void paced(const struct settings *settings, int socket, struct log *log) 
     // One at a time: the next one waits for the last.
     if (done && wait_for(log, event - 1)) next = now();
     send_event(socket, log, &frame, event);
-  }
-  if (settings->turn && settings->count) {
-    wait_for(log, (uint32_t)(settings->first + settings->count - 1));
-    if (write(STDOUT_FILENO, ".", 1) != 1) fail("the turn's end");
+    if (settings->turn && ((done + 1) % settings->turn == 0 || done + 1 == settings->count)) {
+      wait_for(log, event);
+      if (write(STDOUT_FILENO, ".", 1) != 1) fail("the turn's end");
+    }
   }
 }
 
