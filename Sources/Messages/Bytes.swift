@@ -29,31 +29,22 @@ extension MessageWriter {
 }
 
 /// Numbers as they lie in memory side by side, to be written at once.
-extension UInt64 {
-  init(_ first: UInt32, _ second: UInt32) {
+extension FixedWidthInteger {
+  /// Two, each of half as many bits and without a sign.
+  @inline(__always)
+  init<Half: FixedWidthInteger & UnsignedInteger>(_ first: Half, _ second: Half) {
     #if _endian(little)
-      self = UInt64(first) | UInt64(second) << 32
+      let (low, high) = (first, second)
     #else
-      self = UInt64(first) << 32 | UInt64(second)
+      let (low, high) = (second, first)
     #endif
+    self = Self(truncatingIfNeeded: low) | Self(truncatingIfNeeded: high) &<< Self(truncatingIfNeeded: Half.bitWidth)
   }
 }
 
 extension UInt32 {
-  init(_ first: UInt16, _ second: UInt16) {
-    #if _endian(little)
-      self = UInt32(first) | UInt32(second) << 16
-    #else
-      self = UInt32(first) << 16 | UInt32(second)
-    #endif
-  }
-
   init(_ first: UInt8, _ second: UInt8, _ third: UInt8, _ fourth: UInt8) {
-    #if _endian(little)
-      self.init(UInt16(first) | UInt16(second) << 8, UInt16(third) | UInt16(fourth) << 8)
-    #else
-      self.init(UInt16(first) << 8 | UInt16(second), UInt16(third) << 8 | UInt16(fourth))
-    #endif
+    self.init(UInt16(first, second), UInt16(third, fourth))
   }
 }
 
