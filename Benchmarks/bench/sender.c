@@ -1,7 +1,9 @@
 /* Sends frames from a router's end of a veth pair: at a rate or flat out, and keeps when each event was sent.
  *
  * One event at a time ("paced"): frame by frame, the time right before each send(2) in the log under its number. With `--turn`
- * so many, and then none until a byte comes on standard input; one goes out when they have arrived.
+ * so many, and then none until a byte comes on standard input; one goes out when they have arrived. With `--to` it is the
+ * subscriber itself, and spins until it has heard what it sent: whoever sends, whoever tells and whoever hears spin on two
+ * processors without taking turns on one.
  * Flat out: sendmmsg(2) in batches past the queueing discipline; nothing is logged, the counts are printed. In the midst of it
  * a Router Advertisement each `--advertise` microseconds is logged like a paced event. */
 #define _GNU_SOURCE
@@ -20,11 +22,16 @@
 
 #include "frames.h"
 #include "log.h"
+#include "ways.h"
 
 enum { BATCH = 64 };
+/* No event has this number; hear() returns -1 for none. */
+enum { NONE = -2 };
 
 struct settings {
   const char *interface, *log;
+  /* Where it hears itself, if it does. */
+  const char *socket;
   enum kind kind;
   enum flaw flaw;
   struct path path;
@@ -73,7 +80,13 @@ static bool wait_for(struct log *log, uint32_t event) {
   return turn > 0;
 }
 
-static void paced(const struct settings *settings, int socket, struct log *log) {
+/* Hears until it has the event, a fifth of a second at most, or until it is time. */
+static void spin(struct subscriber *subscriber, int64_t event, uint64_t until) {
+  static _Alignas(8) uint8_t message[MESSAGE];
+  while (hear(subscriber, message) != event && now() < until) continue;
+}
+
+static void paced(const struct settings *settings, int socket, struct log *log, struct subscriber *subscriber) {
   struct frame frame;
   uint64_t next = now();
   for (uint64_t done = 0; done < settings->count; done++) {
@@ -86,10 +99,12 @@ static void paced(const struct settings *settings, int socket, struct log *log) 
     frame_make(&frame, settings->kind, settings->flaw, &settings->path, event);
     // Uneven, so that no clock tick of anybody's falls on every event or on none.
     next += settings->period * 1000 * (75 + ((uint64_t)event * 37) % 50) / 100;
-    wait_until(next);
+    if (subscriber) spin(subscriber, NONE, next);
+    else wait_until(next);
     // One at a time: the next one waits for the last.
     if (done && wait_for(log, event - 1)) next = now();
     send_event(socket, log, &frame, event);
+    if (subscriber) spin(subscriber, event, now() + 200000000);
     if (settings->turn && ((done + 1) % settings->turn == 0 || done + 1 == settings->count)) {
       wait_for(log, event);
       if (write(STDOUT_FILENO, ".", 1) != 1) fail("the turn's end");
@@ -163,15 +178,16 @@ static void address(int family, const char *text, uint8_t *into) {
 }
 
 int main(int count, char **arguments) {
+  struct subscriber subscriber = {.spins = true};
   struct settings settings = {.kind = ICMP6, .count = 1000, .period = 1000, .path.port = 4500};
   bool flat_out = false;
-  enum { LOG = 256, KIND, FIRST, PERIOD, FLAT, RATE, UNIQUE, SPOOF, MUTATE, SHARE, ADVERTISE, TURN, HMAC, RMAC, H6, R6, H4, R4, PORT };
+  enum { LOG = 256, KIND, FIRST, PERIOD, FLAT, RATE, UNIQUE, SPOOF, MUTATE, SHARE, ADVERTISE, TURN, TO, WHERE, HMAC, RMAC, H6, R6, H4, R4, PORT };
   static const struct option options[] = {
     {"interface", 1, 0, 'i'},     {"log", 1, 0, LOG},         {"kind", 1, 0, KIND},       {"count", 1, 0, 'n'},
     {"first", 1, 0, FIRST},       {"period", 1, 0, PERIOD},   {"flood", 0, 0, FLAT},      {"rate", 1, 0, RATE},
     {"unique", 1, 0, UNIQUE},     {"spoofed", 0, 0, SPOOF},   {"mutated", 0, 0, MUTATE},  {"noise", 1, 0, SHARE},
-    {"advertise", 1, 0, ADVERTISE}, {"turn", 1, 0, TURN},     {"host-mac", 1, 0, HMAC},   {"router-mac", 1, 0, RMAC},
-    {"host6", 1, 0, H6},
+    {"advertise", 1, 0, ADVERTISE}, {"turn", 1, 0, TURN},     {"to", 1, 0, TO},           {"socket", 1, 0, WHERE},
+    {"host-mac", 1, 0, HMAC},     {"router-mac", 1, 0, RMAC}, {"host6", 1, 0, H6},
     {"router6", 1, 0, R6},        {"host4", 1, 0, H4},        {"router4", 1, 0, R4},      {"port", 1, 0, PORT},
     {0, 0, 0, 0}};
   for (int option; (option = getopt_long(count, arguments, "i:n:", options, NULL)) != -1;) switch (option) {
@@ -197,6 +213,8 @@ int main(int count, char **arguments) {
       case SHARE: settings.noise = number(optarg); break;
       case ADVERTISE: settings.advertise = number(optarg); break;
       case TURN: settings.turn = number(optarg); break;
+      case TO: subscriber.way = way_named(optarg); break;
+      case WHERE: settings.socket = optarg; break;
       case HMAC: mac(optarg, settings.path.host_mac); break;
       case RMAC: mac(optarg, settings.path.router_mac); break;
       case H6: address(AF_INET6, optarg, settings.path.host6); break;
@@ -210,9 +228,17 @@ int main(int count, char **arguments) {
     fprintf(stderr, "sender: --interface and --log are needed\n");
     return 2;
   }
+  if (!settings.socket != !subscriber.way) {
+    fprintf(stderr, "sender: --to wants trigger, ring or frames, and a --socket\n");
+    return 2;
+  }
   struct log *log = log_open(settings.log);
   int opened = open_socket(settings.interface);
+  if (settings.socket) {
+    subscriber.log = log;
+    subscribe(&subscriber, settings.socket);
+  }
   if (flat_out) flood(&settings, opened, log);
-  else paced(&settings, opened, log);
+  else paced(&settings, opened, log, settings.socket ? &subscriber : NULL);
   return 0;
 }

@@ -104,7 +104,7 @@ def measure_latency(found: argparse.Namespace, named: list[tuple[str, Path]]) ->
 
 
 def measure_spinning(found: argparse.Namespace, named: list[tuple[str, Path]]) -> list[latency.Series]:
-    """Nobody sleeps but the sender. On two processors it has to share one with the subscriber, so the agent has the other.
+    """Nobody sleeps. On two processors the sender is the subscriber too: if they shared one, they would take turns on it.
     Short rounds: what spins ahead of all others for a second is stopped by the kernel for a twentieth of one."""
     with Stage(Placement(0, 1, 0, not found.polite)) as stage:
         spinning: list[Contestant] = [Floor("v2", spin=True)]

@@ -19,6 +19,8 @@ class Contestant(ABC):
     """What it can tell of."""
     rests = True
     """It leaves the processors alone while nothing is sent to it."""
+    heard: tuple[str, ...] = ()
+    """How the sender hears it, where that is the subscriber: where all of them spin, on two processors."""
 
     @abstractmethod
     def start(self, stage: Stage, log: Log, kind: str) -> None: ...
@@ -29,7 +31,7 @@ class Contestant(ABC):
 
 class Floor(Contestant):
     def __init__(self, via: str, spin: bool = False) -> None:
-        """`spin`: neither it nor its reader ever sleeps."""
+        """`spin`: neither it nor its reader, who is the sender, ever sleeps."""
         self.via = "v2-spin" if spin else via
         self.spin = spin
         # The kernel looks at a V3 ring each millisecond.
@@ -44,11 +46,15 @@ class Floor(Contestant):
             "--interface", stage.uplink.interface,
         )  # fmt: skip
         wait_until(path.exists, "the floor's socket")
-        arguments = ["--to", "frames", "--socket", str(path), "--count", readers]
-        self.subscriber = stage.subscriber(log, *arguments, *(["--spin"] if self.spin else []))
+        arguments = ("--to", "frames", "--socket", str(path))
+        if self.spin:
+            self.heard = arguments
+        else:
+            self.subscriber = stage.subscriber(log, *arguments, "--count", readers)
 
     def stop(self) -> None:
-        stop(self.subscriber)
+        if not self.spin:
+            stop(self.subscriber)
         end_politely(self.child)
 
 
@@ -85,13 +91,15 @@ class Mifd(Contestant):
     def start(self, stage: Stage, log: Log, kind: str) -> None:
         self.agent = self.launch(stage)
         socket, to = ("trigger.sock", "ring" if self.ring else "trigger") if kind.startswith("icmp") else ("mif.sock", "mif")
-        arguments = ["--to", to, "--socket", str(self.agent.directory / socket), "--count", str(log.receivers)]
+        arguments = ("--to", to, "--socket", str(self.agent.directory / socket))
         if self.spin:
-            arguments.append("--spin")
-        self.subscriber = stage.subscriber(log, *arguments, "--interface", str(stage.index))
+            self.heard = arguments
+        else:
+            self.subscriber = stage.subscriber(log, *arguments, "--count", str(log.receivers), "--interface", str(stage.index))
 
     def stop(self) -> None:
-        stop(self.subscriber)
+        if not self.spin:
+            stop(self.subscriber)
         self.agent.stop()
 
 

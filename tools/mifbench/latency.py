@@ -98,7 +98,7 @@ class Lane:
         self._subscribers = subscribers
         contestant.start(stage, self._log, kind)
         what = ("--kind", kind, "--first", str(self._run.start), "--count", str(samples))
-        self.sender = stage.sender(self._log, *what, "--period", str(period), "--turn", str(turn))
+        self.sender = stage.sender(self._log, *what, "--period", str(period), "--turn", str(turn), *contestant.heard)
 
     def end(self, series: Series) -> None:
         self.sender.end()

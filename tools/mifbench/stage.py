@@ -23,7 +23,8 @@ from .log import Log
 SOURCES = Path(__file__).parents[2] / "Benchmarks" / "bench"
 PROGRAMS = ("sender", "floor", "subscriber", "fanout", "stream")
 PARTS = {
-    "subscriber": ("log", "frames", "client", "ring"),
+    "sender": ("log", "frames", "client", "ring", "ways"),
+    "subscriber": ("log", "frames", "client", "ring", "ways"),
     "fanout": ("log", "frames", "client", "ring"),
     "stream": (),
 }

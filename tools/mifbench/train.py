@@ -93,8 +93,9 @@ def main() -> int:
         found = [str(path) for path in Path(directory).glob("*.profraw")]
         subprocess.run([PROFDATA, "merge", "--text", "--output", text, *found], check=True)
         functions = sorted(records(text.read_text()))
-    into.write_text(":ir\n" + "".join("\n".join(each) + "\n\n" for each in functions))
-    print(f"{len(functions)} functions, of which {sum(any(int(n) for n in each[3:3 + int(each[2])]) for each in functions)} ran")
+    into.write_text(":ir\n" + "".join("\n".join(record) + "\n\n" for record in functions))
+    ran = sum(any(count != "0" for count in record[3 : 3 + int(record[2])]) for record in functions)
+    print(f"{ran} of {len(functions)} functions ran")
     return 0
 
 
