@@ -1,8 +1,8 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-/// Parts of the agent once more, compiled as the gateway file has them: Embedded Swift, optimised. `Sources` is a link to the
-/// project's.
+/// Parts of the agent once more, compiled as the gateway file has them but for its profile: Embedded Swift, optimised.
+/// `Sources` is a link to the project's.
 let agent: [SwiftSetting] = [
   .strictMemorySafety(),
   .enableUpcomingFeature("ExistentialAny"),

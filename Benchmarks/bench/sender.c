@@ -27,6 +27,8 @@
 enum { BATCH = 64 };
 /* No event has this number; hear() returns -1 for none. */
 enum { NONE = -2 };
+/* Nanoseconds until an event that nobody has heard is lost. */
+enum { LONGEST = 200000000 };
 
 struct settings {
   const char *interface, *log;
@@ -73,17 +75,16 @@ static bool has_arrived(struct log *log, uint32_t event) {
   return true;
 }
 
-/* Waits for an event to have arrived, a fifth of a second at most. True if it took any time. */
+/* Waits for an event to have arrived, LONGEST at most. True if it took any time. */
 static bool wait_for(struct log *log, uint32_t event) {
   int turn = 0;
-  for (; turn < 200 && !has_arrived(log, event); turn++) wait_until(now() + 1000000);
+  for (; turn < LONGEST / 1000000 && !has_arrived(log, event); turn++) wait_until(now() + 1000000);
   return turn > 0;
 }
 
-/* Hears until it has the event, a fifth of a second at most, or until it is time. */
+/* Hears until it has the event, or until it is time. */
 static void spin(struct subscriber *subscriber, int64_t event, uint64_t until) {
-  static _Alignas(8) uint8_t message[MESSAGE];
-  while (hear(subscriber, message) != event && now() < until) continue;
+  while (hear(subscriber) != event && now() < until) continue;
 }
 
 static void paced(const struct settings *settings, int socket, struct log *log, struct subscriber *subscriber) {
@@ -99,14 +100,19 @@ static void paced(const struct settings *settings, int socket, struct log *log, 
     frame_make(&frame, settings->kind, settings->flaw, &settings->path, event);
     // Uneven, so that no clock tick of anybody's falls on every event or on none.
     next += settings->period * 1000 * (75 + ((uint64_t)event * 37) % 50) / 100;
-    if (subscriber) spin(subscriber, NONE, next);
-    else wait_until(next);
-    // One at a time: the next one waits for the last.
-    if (done && wait_for(log, event - 1)) next = now();
+    // One at a time: the next one waits for the last, and where that took long nothing is made up for.
+    if (subscriber) {
+      uint64_t time = now();
+      if (next < time) next = time;
+      spin(subscriber, NONE, next);
+    } else {
+      wait_until(next);
+      if (done && wait_for(log, event - 1)) next = now();
+    }
     send_event(socket, log, &frame, event);
-    if (subscriber) spin(subscriber, event, now() + 200000000);
+    if (subscriber) spin(subscriber, event, now() + LONGEST);
     if (settings->turn && ((done + 1) % settings->turn == 0 || done + 1 == settings->count)) {
-      wait_for(log, event);
+      if (!subscriber) wait_for(log, event);
       if (write(STDOUT_FILENO, ".", 1) != 1) fail("the turn's end");
     }
   }
@@ -213,7 +219,13 @@ int main(int count, char **arguments) {
       case SHARE: settings.noise = number(optarg); break;
       case ADVERTISE: settings.advertise = number(optarg); break;
       case TURN: settings.turn = number(optarg); break;
-      case TO: subscriber.way = way_named(optarg); break;
+      case TO:
+        subscriber.way = way_named(optarg);
+        if (!subscriber.way || !subscriber.way->spins) {
+          fprintf(stderr, "sender: --to wants trigger, ring or frames, not '%s'\n", optarg);
+          return 2;
+        }
+        break;
       case WHERE: settings.socket = optarg; break;
       case HMAC: mac(optarg, settings.path.host_mac); break;
       case RMAC: mac(optarg, settings.path.router_mac); break;
@@ -228,8 +240,8 @@ int main(int count, char **arguments) {
     fprintf(stderr, "sender: --interface and --log are needed\n");
     return 2;
   }
-  if (!settings.socket != !subscriber.way) {
-    fprintf(stderr, "sender: --to wants trigger, ring or frames, and a --socket\n");
+  if (!settings.socket != !subscriber.way || (settings.socket && flat_out)) {
+    fprintf(stderr, "sender: --to and --socket go together, and not with --flood or --rate\n");
     return 2;
   }
   struct log *log = log_open(settings.log);
@@ -237,6 +249,7 @@ int main(int count, char **arguments) {
   if (settings.socket) {
     subscriber.log = log;
     subscribe(&subscriber, settings.socket);
+    atomic_fetch_add(&log->ready, 1);
   }
   if (flat_out) flood(&settings, opened, log);
   else paced(&settings, opened, log, settings.socket ? &subscriber : NULL);

@@ -15,28 +15,24 @@ enum { STACK = 128 << 10, SUBSCRIBERS = 1024 };
 
 static const char *path;
 
-static void *run(void *argument) {
+_Noreturn static void *run(void *argument) {
   struct subscriber *subscriber = argument;
-  uint8_t *message = aligned_alloc(8, MESSAGE);
-  if (!message) fail("memory");
   subscribe(subscriber, path);
   atomic_fetch_add(&subscriber->log->ready, 1);
-  for (;;) hear(subscriber, message);
+  for (;;) hear(subscriber);
 }
 
 int main(int count, char **arguments) {
   uint32_t subscribers = 1;
   const char *log = NULL;
   struct subscriber each = {0};
-  static const struct option options[] = {{"log", 1, 0, 'l'},   {"row", 1, 0, 'r'},  {"count", 1, 0, 'n'},    {"to", 1, 0, 't'},
-                                          {"socket", 1, 0, 's'}, {"spin", 0, 0, 'p'}, {"interface", 1, 0, 'i'}, {0, 0, 0, 0}};
-  for (int option; (option = getopt_long(count, arguments, "l:r:n:t:s:pi:", options, NULL)) != -1;) switch (option) {
+  static const struct option options[] = {{"log", 1, 0, 'l'},    {"count", 1, 0, 'n'},     {"to", 1, 0, 't'},
+                                          {"socket", 1, 0, 's'}, {"interface", 1, 0, 'i'}, {0, 0, 0, 0}};
+  for (int option; (option = getopt_long(count, arguments, "l:n:t:s:i:", options, NULL)) != -1;) switch (option) {
       case 'l': log = optarg; break;
-      case 'r': each.row = (uint32_t)number(optarg); break;
       case 'n': subscribers = (uint32_t)number(optarg); break;
       case 't': each.way = way_named(optarg); break;
       case 's': path = optarg; break;
-      case 'p': each.spins = true; break;
       case 'i': each.watched = (uint32_t)number(optarg); break;
       default: return 2;
     }

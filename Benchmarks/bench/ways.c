@@ -10,6 +10,7 @@
 #include "client.h"
 #include "frames.h"
 
+enum { MESSAGE = 65536 };
 enum { REGISTER = 4, NOTIFY = 5, CAUSE = 1, ORIGIN = 4, RING = 8, ADD = 1, ADDRESS = 1 };
 enum { ANNOUNCE_INTERFACES = 1, INTERFACE = 3, ANNOUNCE_PVDS = 5, PVD = 7, ANNOUNCE_ELEMENTS = 9, ELEMENT = 10, SNAPSHOT = 1 };
 
@@ -96,13 +97,13 @@ static ssize_t from_input(struct subscriber *subscriber, uint8_t *message) {
 }
 
 static const struct way ways[] = {
-  {"trigger", register_trigger, from_socket, trigger_event},
-  {"ring", register_ring, from_ring, trigger_event},
-  {"mif", announce_interfaces, from_socket, mif_event},
+  {"trigger", true, register_trigger, from_socket, trigger_event},
+  {"ring", true, register_ring, from_ring, trigger_event},
+  {"mif", false, announce_interfaces, from_socket, mif_event},
   /* The floor's socket. */
-  {"frames", nothing, from_socket, frame_event},
+  {"frames", true, nothing, from_socket, frame_event},
   /* What another program prints, on standard input. */
-  {"pipe", nothing, from_input, any_event},
+  {"pipe", false, nothing, from_input, any_event},
 };
 
 const struct way *way_named(const char *name) {
@@ -113,15 +114,17 @@ const struct way *way_named(const char *name) {
 
 void subscribe(struct subscriber *subscriber, const char *path) {
   subscriber->socket = path ? client_open(path) : STDIN_FILENO;
+  subscriber->message = aligned_alloc(8, MESSAGE);
+  if (!subscriber->message) fail("memory");
   subscriber->way->subscribe(subscriber);
 }
 
-int64_t hear(struct subscriber *subscriber, uint8_t *message) {
-  ssize_t length = subscriber->way->next(subscriber, message);
+int64_t hear(struct subscriber *subscriber) {
+  ssize_t length = subscriber->way->next(subscriber, subscriber->message);
   if (length < 0 && (errno == EAGAIN || errno == EINTR)) return -1;
   uint64_t time = now();
   if (length <= 0) exit(0);
-  int64_t event = subscriber->way->event(subscriber, message, (size_t)length);
+  int64_t event = subscriber->way->event(subscriber, subscriber->message, (size_t)length);
   if (event >= 0) log_received(subscriber->log, subscriber->row, (uint32_t)event, time);
   return event;
 }

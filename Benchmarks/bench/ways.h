@@ -10,8 +10,6 @@
 #include "log.h"
 #include "ring.h"
 
-enum { MESSAGE = 65536 };
-
 struct subscriber {
   const struct way *way;
   /* Where it notes when it had an event, and in which row. */
@@ -23,10 +21,13 @@ struct subscriber {
   bool spins;
   int socket;
   struct ring ring;
+  uint8_t *message;
 };
 
 struct way {
   const char *name;
+  /* Whether what it tells has the event's number in it, so that one who spins can do without anybody else. */
+  bool spins;
   /* Sends what subscribes; nothing where the connection itself does. */
   void (*subscribe)(struct subscriber *subscriber);
   /* The next message: its length, -1 with EAGAIN where there is none yet, 0 at the end. */
@@ -39,8 +40,8 @@ struct way {
 const struct way *way_named(const char *name);
 /* Connects to the socket, or takes standard input where there is no path. Ends the process with one line if it can't. */
 void subscribe(struct subscriber *subscriber, const char *path);
-/* Takes the next message, of at most MESSAGE bytes, into memory of the caller's, aligned to 8, and notes when it came. The event
- * that it told, or -1 if it told none or nothing has come. Ends the process when there is nobody any more who tells. */
-int64_t hear(struct subscriber *subscriber, uint8_t *message);
+/* Takes the next message and notes when it came. The event that it told, or -1 if it told none or nothing has come. Ends the process
+ * when there is nobody any more who tells. */
+int64_t hear(struct subscriber *subscriber);
 
 #endif

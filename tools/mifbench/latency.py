@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from labkit.processes import wait_until
+
 from .contestants import Contestant
 from .stage import Awake, Stage
 
@@ -99,6 +101,7 @@ class Lane:
         contestant.start(stage, self._log, kind)
         what = ("--kind", kind, "--first", str(self._run.start), "--count", str(samples))
         self.sender = stage.sender(self._log, *what, "--period", str(period), "--turn", str(turn), *contestant.heard)
+        wait_until(lambda: self._log.ready == subscribers, "the subscribers hear")
 
     def end(self, series: Series) -> None:
         self.sender.end()

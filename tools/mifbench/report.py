@@ -23,7 +23,9 @@ def ratio(one: Series, other: Series | None, percent: float) -> float | None:
 
 
 def floor_of(series: Series, all_series: Sequence[Series]) -> Series | None:
-    return next((each for each in all_series if each.key == series.key and each.contestant == "floor"), None)
+    """What it is compared with: who spins, with the one that spins too."""
+    name = "floor, spinning" if "spinning" in series.contestant else "floor"
+    return next((each for each in all_series if each.key == series.key and each.contestant == name), None)
 
 
 def latency_table(all_series: Sequence[Series]) -> str:

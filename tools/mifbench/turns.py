@@ -19,7 +19,7 @@ from .stage import Placement, Stage
 
 KINDS = {"icmp6": "event-error", "ra": "event-changed"}
 EVENTS = 200
-LEAST, MOST = 3_000, 12_000
+LEAST, MOST = 3_000, 7_500
 """Instructions of a turn that brings one event, and not none or two."""
 
 
