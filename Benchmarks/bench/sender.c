@@ -249,7 +249,6 @@ int main(int count, char **arguments) {
   if (settings.socket) {
     subscriber.log = log;
     subscribe(&subscriber, settings.socket);
-    atomic_fetch_add(&log->ready, 1);
   }
   if (flat_out) flood(&settings, opened, log);
   else paced(&settings, opened, log, settings.socket ? &subscriber : NULL);

@@ -18,7 +18,6 @@ static const char *path;
 _Noreturn static void *run(void *argument) {
   struct subscriber *subscriber = argument;
   subscribe(subscriber, path);
-  atomic_fetch_add(&subscriber->log->ready, 1);
   for (;;) hear(subscriber);
 }
 

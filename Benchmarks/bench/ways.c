@@ -117,6 +117,7 @@ void subscribe(struct subscriber *subscriber, const char *path) {
   subscriber->message = aligned_alloc(8, MESSAGE);
   if (!subscriber->message) fail("memory");
   subscriber->way->subscribe(subscriber);
+  atomic_fetch_add(&subscriber->log->ready, 1);
 }
 
 int64_t hear(struct subscriber *subscriber) {

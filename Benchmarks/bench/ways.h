@@ -38,7 +38,8 @@ struct way {
 
 /* NULL if there is none of that name. */
 const struct way *way_named(const char *name);
-/* Connects to the socket, or takes standard input where there is no path. Ends the process with one line if it can't. */
+/* Connects to the socket, or takes standard input where there is no path, and counts as one that hears. Ends the process with
+ * one line if it can't. */
 void subscribe(struct subscriber *subscriber, const char *path);
 /* Takes the next message and notes when it came. The event that it told, or -1 if it told none or nothing has come. Ends the process
  * when there is nobody any more who tells. */

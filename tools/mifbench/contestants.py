@@ -19,8 +19,11 @@ class Contestant(ABC):
     """What it can tell of."""
     rests = True
     """It leaves the processors alone while nothing is sent to it."""
+    spin = False
+    """Nobody ever sleeps, and the subscriber is the sender: on two processors they would take turns otherwise."""
     heard: tuple[str, ...] = ()
-    """How the sender hears it, where that is the subscriber: where all of them spin, on two processors."""
+    """How the sender hears it, where it does."""
+    _subscriber: Child | None = None
 
     @abstractmethod
     def start(self, stage: Stage, log: Log, kind: str) -> None: ...
@@ -28,10 +31,18 @@ class Contestant(ABC):
     @abstractmethod
     def stop(self) -> None: ...
 
+    def _listen(self, stage: Stage, log: Log, where: tuple[str, ...], *rest: str) -> None:
+        """Has a subscriber hear it there, or the sender."""
+        self._subscriber = None if self.spin else stage.subscriber(log, *where, *rest)
+        self.heard = where if self.spin else ()
+
+    def _stop_listening(self) -> None:
+        if self._subscriber is not None:
+            stop(self._subscriber)
+
 
 class Floor(Contestant):
     def __init__(self, via: str, spin: bool = False) -> None:
-        """`spin`: neither it nor its reader, who is the sender, ever sleeps."""
         self.via = "v2-spin" if spin else via
         self.spin = spin
         # The kernel looks at a V3 ring each millisecond.
@@ -46,15 +57,10 @@ class Floor(Contestant):
             "--interface", stage.uplink.interface,
         )  # fmt: skip
         wait_until(path.exists, "the floor's socket")
-        arguments = ("--to", "frames", "--socket", str(path))
-        if self.spin:
-            self.heard = arguments
-        else:
-            self.subscriber = stage.subscriber(log, *arguments, "--count", readers)
+        self._listen(stage, log, ("--to", "frames", "--socket", str(path)), "--count", readers)
 
     def stop(self) -> None:
-        if not self.spin:
-            stop(self.subscriber)
+        self._stop_listening()
         end_politely(self.child)
 
 
@@ -91,15 +97,11 @@ class Mifd(Contestant):
     def start(self, stage: Stage, log: Log, kind: str) -> None:
         self.agent = self.launch(stage)
         socket, to = ("trigger.sock", "ring" if self.ring else "trigger") if kind.startswith("icmp") else ("mif.sock", "mif")
-        arguments = ("--to", to, "--socket", str(self.agent.directory / socket))
-        if self.spin:
-            self.heard = arguments
-        else:
-            self.subscriber = stage.subscriber(log, *arguments, "--count", str(log.receivers), "--interface", str(stage.index))
+        where = ("--to", to, "--socket", str(self.agent.directory / socket))
+        self._listen(stage, log, where, "--count", str(log.receivers), "--interface", str(stage.index))
 
     def stop(self) -> None:
-        if not self.spin:
-            stop(self.subscriber)
+        self._stop_listening()
         self.agent.stop()
 
 

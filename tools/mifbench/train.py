@@ -8,13 +8,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from labkit.agent import Agent
 from labkit.processes import run_as_command
 from labkit.topology import end_by_signals
 
 from . import flood, latency
 from .contestants import Mifd
-from .stage import Placement, Stage
+from .stage import Placement, Stage, stop
 
 EVENTS = 10_000
 """Of each kind, floods too: what comes one at a time is to count as much as what comes in a flood."""
@@ -45,7 +44,7 @@ def one_at_a_time(stage: Stage, contestant: Mifd, kind: str) -> None:
 def hear_kernel(agent: Path) -> None:
     """Addresses, routes and a link come and go."""
     with Stage(Placement(None, None, None, False)) as stage:
-        heard: Agent = Mifd(agent, "mifd", user=0).launch(stage)
+        heard = Mifd(agent, "mifd", user=0).launch(stage)
         log = stage.log(1)
         subscriber = stage.subscriber(log, "--to", "trigger", "--socket", str(heard.directory / "trigger.sock"))
         up = stage.uplink.interface
@@ -61,7 +60,7 @@ def hear_kernel(agent: Path) -> None:
             for state in ("down", "up"):
                 stage.lab.host.ip(f"link set {up} {state}")
                 time.sleep(0.005)
-        subscriber.stop()
+        stop(subscriber)
         log.close()
         heard.stop()
 
